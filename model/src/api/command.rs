@@ -1,0 +1,111 @@
+//! Commands, which the field calls cloud-to-device messages. Sending and listing over HTTPS is
+//! our own addition; the official SDKs send over AMQP.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// A body as text when it is UTF-8, else in base64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CommandBody {
+    /// UTF-8 text.
+    #[serde(rename = "body")]
+    Text(String),
+    /// Anything else, in base64.
+    #[serde(rename = "bodyBase64")]
+    Base64(String),
+}
+
+/// A command to send: `POST /devices/{id}/commands`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandRequest {
+    /// The body.
+    #[serde(flatten)]
+    pub body: CommandBody,
+    /// The sender's id of the command; the hub makes one when it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The id of a message this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// Who sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Media type of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Character encoding of the body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `none`, `positive`, `negative` or `full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<String>,
+    /// When it stops being of use; by default in an hour, at most in two days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_time: Option<Timestamp>,
+    /// Application properties.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// The answer to a command sent: it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandSent {
+    /// Its message id.
+    pub message_id: String,
+    /// Its position in the device's queue.
+    pub sequence_number: u64,
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CommandState {
+    /// Waiting.
+    Enqueued,
+    /// Handed to a reader that has not answered yet.
+    Invisible,
+    /// Rejected, expired or delivered too often.
+    DeadLettered,
+}
+
+/// A command in the device's queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CommandItem {
+    /// Its message id.
+    pub message_id: String,
+    /// Its position in the queue.
+    pub sequence_number: u64,
+    /// Where it stands.
+    pub state: CommandState,
+    /// How often it was abandoned.
+    pub delivery_count: u32,
+    /// When it was stored.
+    pub enqueued_time: Timestamp,
+    /// When it stops being of use.
+    pub expiry_time: Timestamp,
+    /// The feedback asked for.
+    pub ack: String,
+    /// Application properties.
+    pub properties: BTreeMap<String, String>,
+    /// The body.
+    #[serde(flatten)]
+    pub body: CommandBody,
+}
+
+/// What a purge removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PurgeResult {
+    /// How many commands.
+    pub total_messages_purged: u64,
+    /// The device.
+    pub device_id: String,
+    /// The module, if the queue was a module's.
+    pub module_id: Option<String>,
+}

@@ -1,0 +1,21 @@
+//! The JSON bodies of the service API, as the official service SDKs write and read them, and
+//! those of our own additions.
+
+mod command;
+mod error;
+mod event;
+mod identity;
+mod method;
+mod trust;
+mod twin;
+
+pub use command::{CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, PurgeResult};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail};
+pub use event::{EventBody, EventGap, EventItem, EventLine};
+pub use identity::{
+    Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
+    SymmetricKey, X509Thumbprint,
+};
+pub use method::{MethodRequest, MethodResponse};
+pub use trust::{Ca, CaRequest, CaState};
+pub use twin::{Twin, TwinPatch, TwinProperties};

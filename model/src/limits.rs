@@ -1,0 +1,104 @@
+//! Every documented bound in one place, with its unit in its name.
+
+use std::time::Duration;
+
+/// Longest device or module id.
+pub const ID_BYTES_MAX: usize = 128;
+/// Modules of one device.
+pub const MODULES_PER_DEVICE_MAX: usize = 50;
+/// Longest event hub name; Kafka's bound for topics.
+pub const EVENT_HUB_NAME_BYTES_MAX: usize = 249;
+/// Partitions of one event hub.
+pub const PARTITIONS_MAX: u32 = 1024;
+/// Partitions of the event hub that device telemetry goes to, unless configured.
+pub const PARTITIONS_DEFAULT: u32 = 4;
+
+/// A device-to-cloud message: body, system properties and application properties together.
+pub const TELEMETRY_BYTES_MAX: usize = 256 * 1024;
+/// Largest MQTT packet accepted; announced to MQTT 5 clients. Telemetry plus room for its topic.
+pub const MQTT_PACKET_BYTES_MAX: usize = 266_240;
+/// Largest CONNECT, before anything is known of the sender.
+pub const MQTT_CONNECT_BYTES_MAX: usize = 16 * 1024;
+/// A topic's property bag.
+pub const PROPERTY_BAG_BYTES_MAX: usize = 16 * 1024;
+/// Properties in one message.
+pub const PROPERTIES_MAX: usize = 100;
+/// Longest message id and correlation id.
+pub const MESSAGE_ID_BYTES_MAX: usize = 128;
+/// Unacknowledged QoS 1 messages of one MQTT connection in each direction.
+pub const MQTT_IN_FLIGHT_MAX: u16 = 1024;
+/// The longest silence of an MQTT client that names no shorter keep-alive.
+pub const MQTT_SILENCE_MAX: Duration = Duration::from_secs(1767);
+/// Longest topic filter.
+pub const MQTT_FILTER_BYTES_MAX: usize = 1024;
+/// Levels in a topic filter.
+pub const MQTT_FILTER_LEVELS_MAX: usize = 32;
+/// Filters in one SUBSCRIBE.
+pub const MQTT_FILTERS_PER_SUBSCRIBE_MAX: usize = 64;
+/// Subscriptions of one identity.
+pub const SUBSCRIPTIONS_PER_IDENTITY_MAX: usize = 50;
+
+/// Tags of a twin.
+pub const TAGS_BYTES_MAX: usize = 8 * 1024;
+/// Desired properties of a twin.
+pub const DESIRED_BYTES_MAX: usize = 32 * 1024;
+/// Reported properties of a twin.
+pub const REPORTED_BYTES_MAX: usize = 32 * 1024;
+/// A key in a twin.
+pub const TWIN_KEY_BYTES_MAX: usize = 1024;
+/// A string in a twin.
+pub const TWIN_STRING_BYTES_MAX: usize = 4 * 1024;
+/// Objects nested below tags, desired or reported.
+pub const TWIN_DEPTH_MAX: usize = 10;
+/// Integers in a twin lie between minus this and one less than this.
+pub const TWIN_INTEGER_BOUND: i64 = 4_503_599_627_370_496;
+/// Longest twin document read from the wire, before it is parsed.
+pub const TWIN_BODY_BYTES_MAX: usize = 128 * 1024;
+
+/// A command's (cloud-to-device message's) body and properties.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
+/// Commands waiting for one device.
+pub const COMMAND_QUEUE_DEPTH_MAX: usize = 50;
+/// Deliveries of a command before it is dead-lettered.
+pub const COMMAND_DELIVERY_COUNT_MAX: u32 = 10;
+/// A command's life unless its sender sets one.
+pub const COMMAND_EXPIRY_DEFAULT: Duration = Duration::from_secs(3600);
+/// The longest life a command may be given.
+pub const COMMAND_EXPIRY_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
+/// How long a command handed to a reader over HTTPS or AMQP stays invisible to others.
+pub const COMMAND_LOCK: Duration = Duration::from_secs(60);
+
+/// A direct method's payload, in each direction.
+pub const METHOD_PAYLOAD_BYTES_MAX: usize = 128 * 1024;
+/// Bounds of a direct method's response timeout.
+pub const METHOD_RESPONSE_TIMEOUT_SECONDS: std::ops::RangeInclusive<u32> = 5..=300;
+/// Response timeout of a direct method unless given.
+pub const METHOD_RESPONSE_TIMEOUT_SECONDS_DEFAULT: u32 = 30;
+/// Longest wait for a device to connect before a direct method fails.
+pub const METHOD_CONNECT_TIMEOUT_SECONDS_MAX: u32 = 300;
+/// Direct methods waiting for one device's answers.
+pub const METHODS_IN_FLIGHT_MAX: usize = 1024;
+
+/// Registry operations in one bulk request.
+pub const BULK_OPERATIONS_MAX: usize = 100;
+/// Items in one page of a listing.
+pub const PAGE_ITEMS_MAX: usize = 1000;
+/// Largest body of a service API request.
+pub const SERVICE_BODY_BYTES_MAX: usize = 512 * 1024;
+
+/// Bytes staged for the event log and not yet durable, over all connections.
+pub const STAGED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of recent events kept in memory for readers at the tail.
+pub const TAIL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Size of a segment of the event log.
+pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+/// Largest event.
+pub const EVENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// From accepting a socket to the end of its TLS handshake, and from there to its CONNECT or
+/// complete request header.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// TLS handshakes under way at once, over all listeners.
+pub const HANDSHAKES_MAX: usize = 512;
+/// How long a stopping hub waits for what it has accepted.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
