@@ -1,0 +1,1 @@
+//! Admission: one log line and one count per refusal.

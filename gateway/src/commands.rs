@@ -1,0 +1,1 @@
+//! Commands: cloud-to-device messages, stored first, then signalled.

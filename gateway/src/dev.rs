@@ -1,0 +1,1 @@
+//! What a development hub generates on its first start.

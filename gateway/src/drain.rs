@@ -1,0 +1,1 @@
+//! Stopping: who must be told, who is waited for.

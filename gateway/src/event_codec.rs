@@ -1,0 +1,1 @@
+//! Telemetry to record headers and back.

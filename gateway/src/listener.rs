@@ -1,0 +1,1 @@
+//! Sockets: bound together, accepted, secured, handed to their protocol.

@@ -1,0 +1,1 @@
+//! Direct methods: at most once, never stored.

@@ -1,0 +1,1 @@
+//! DIR/ports.json: where every listener is really bound.

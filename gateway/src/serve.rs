@@ -1,0 +1,1 @@
+//! Start to stop of a hub.

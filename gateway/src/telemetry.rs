@@ -1,0 +1,1 @@
+//! Device-to-cloud messages: admit, stamp, route, append, acknowledge.

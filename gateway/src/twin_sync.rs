@@ -1,0 +1,1 @@
+//! Twin changes: committed first, then signalled to the device.
