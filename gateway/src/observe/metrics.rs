@@ -1,0 +1,244 @@
+//! The hub's own counts. What the event log and the registry count themselves is read from them
+//! at each scrape, see [`super::exposition`].
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The protocol a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// MQTT on TLS or within a WebSocket.
+    Mqtt,
+    /// HTTPS.
+    Https,
+}
+
+impl Protocol {
+    const ALL: [Self; 2] = [Self::Mqtt, Self::Https];
+
+    /// The protocol as a label.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Counters and gauges of a hub; clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics(Arc<Instruments>);
+
+#[derive(Debug)]
+struct Instruments {
+    registry: Registry,
+    mqtt: PerProtocol,
+    https: PerProtocol,
+    messages_refused: Family<ReasonLabel, Counter>,
+    auth_refused: Family<ReasonLabel, Counter>,
+    handshakes_failed: Family<ReasonLabel, Counter>,
+    twin_operations: Family<KindLabel, Counter>,
+    commands_delivered: Counter,
+    methods_invoked: Family<OutcomeLabel, Counter>,
+    panics: Counter,
+}
+
+/// Looked up once, so that counting a message is two additions.
+#[derive(Debug)]
+struct PerProtocol {
+    connections_opened: Counter,
+    connections_open: Gauge,
+    messages: Counter,
+    message_bytes: Counter,
+    acknowledged: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabel {
+    protocol: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Instruments::register(Registry::with_prefix("isthmus"))))
+    }
+
+    /// A connection of this protocol was admitted.
+    pub(crate) fn connection_opened(&self, protocol: Protocol) {
+        let per = self.0.of(protocol);
+        per.connections_opened.inc();
+        per.connections_open.inc();
+    }
+
+    /// A connection counted by [`Metrics::connection_opened`] ended.
+    pub(crate) fn connection_closed(&self, protocol: Protocol) {
+        self.0.of(protocol).connections_open.dec();
+    }
+
+    /// A telemetry message arrived; `bytes` is its body and properties.
+    pub(crate) fn message_received(&self, protocol: Protocol, bytes: usize) {
+        let per = self.0.of(protocol);
+        per.messages.inc();
+        per.message_bytes.inc_by(bytes as u64);
+    }
+
+    /// `count` messages were acknowledged, after they were durable.
+    pub(crate) fn message_acknowledged(&self, protocol: Protocol, count: u64) {
+        self.0.of(protocol).acknowledged.inc_by(count);
+    }
+
+    /// A message was not accepted.
+    pub(crate) fn message_refused(&self, reason: &'static str) {
+        self.0.messages_refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Somebody was not admitted; the name of the refusal's variant.
+    pub(crate) fn auth_refused(&self, reason: &'static str) {
+        self.0.auth_refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A socket was accepted and closed before its TLS handshake ended.
+    pub(crate) fn handshake_failed(&self, reason: &'static str) {
+        self.0.handshakes_failed.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// A twin was read or changed.
+    pub(crate) fn twin_operation(&self, kind: &'static str) {
+        self.0.twin_operations.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    /// A command was handed to its device.
+    pub(crate) fn command_delivered(&self) {
+        self.0.commands_delivered.inc();
+    }
+
+    /// A direct method ended.
+    pub(crate) fn method_invoked(&self, outcome: &'static str) {
+        self.0.methods_invoked.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// A task ended by a panic, which is a defect of ours.
+    pub(crate) fn panicked(&self) {
+        self.0.panics.inc();
+    }
+
+    /// Panics so far.
+    pub(crate) fn panics(&self) -> u64 {
+        self.0.panics.get()
+    }
+
+    /// Writes everything in the text exposition format, without its end mark.
+    pub(crate) fn encode(&self, out: &mut String) -> std::fmt::Result {
+        encode_registry(out, &self.0.registry)
+    }
+}
+
+impl Instruments {
+    fn register(mut registry: Registry) -> Self {
+        let [mqtt, https] = PerProtocol::register(&mut registry);
+        let mut family = Families(&mut registry);
+        Self {
+            mqtt,
+            https,
+            messages_refused: family.add("messages_refused", "Telemetry messages not accepted"),
+            auth_refused: family.add("auth_refused", "Connections and requests not admitted"),
+            handshakes_failed: family.add("handshakes_failed", "Sockets closed before their TLS handshake ended"),
+            twin_operations: family.add("twin_operations", "Reads and changes of twins"),
+            commands_delivered: family.add("commands_delivered", "Commands handed to their device"),
+            methods_invoked: family.add("methods_invoked", "Direct methods that ended"),
+            panics: family.add("panics", "Tasks that ended by a panic; each is a defect"),
+            registry,
+        }
+    }
+
+    fn of(&self, protocol: Protocol) -> &PerProtocol {
+        match protocol {
+            Protocol::Mqtt => &self.mqtt,
+            Protocol::Https => &self.https,
+        }
+    }
+}
+
+/// Registers a metric and keeps a handle to it.
+struct Families<'a>(&'a mut Registry);
+
+impl Families<'_> {
+    fn add<M>(&mut self, name: &str, help: &str) -> M
+    where
+        M: prometheus_client::registry::Metric + Clone + Default,
+    {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+}
+
+impl PerProtocol {
+    fn register(registry: &mut Registry) -> [Self; 2] {
+        let mut family = Families(registry);
+        let opened: Family<ProtocolLabel, Counter> = family.add("connections_opened", "Connections admitted");
+        let open: Family<ProtocolLabel, Gauge> = family.add("connections_open", "Connections admitted and not ended");
+        let messages: Family<ProtocolLabel, Counter> = family.add("messages_received", "Telemetry messages received");
+        let bytes: Family<ProtocolLabel, Counter> = family.add("message_bytes_received", "Bodies and properties of telemetry received");
+        let acknowledged: Family<ProtocolLabel, Counter> =
+            family.add("messages_acknowledged", "Telemetry messages acknowledged, after they were durable");
+        Protocol::ALL.map(|protocol| {
+            let label = ProtocolLabel { protocol: protocol.name() };
+            Self {
+                connections_opened: opened.get_or_create(&label).clone(),
+                connections_open: open.get_or_create(&label).clone(),
+                messages: messages.get_or_create(&label).clone(),
+                message_bytes: bytes.get_or_create(&label).clone(),
+                acknowledged: acknowledged.get_or_create(&label).clone(),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_appear_under_their_protocol_and_reason() {
+        let metrics = Metrics::new();
+        metrics.connection_opened(Protocol::Mqtt);
+        metrics.message_received(Protocol::Mqtt, 40);
+        metrics.message_acknowledged(Protocol::Https, 3);
+        metrics.auth_refused("unknown_identity");
+        let mut text = String::new();
+        metrics.encode(&mut text).expect("text");
+        for line in [
+            "isthmus_connections_open{protocol=\"mqtt\"} 1",
+            "isthmus_connections_open{protocol=\"https\"} 0",
+            "isthmus_message_bytes_received_total{protocol=\"mqtt\"} 40",
+            "isthmus_messages_acknowledged_total{protocol=\"https\"} 3",
+            "isthmus_auth_refused_total{reason=\"unknown_identity\"} 1",
+            "isthmus_panics_total 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+}
