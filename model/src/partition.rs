@@ -24,6 +24,11 @@ pub struct InvalidEventHubName(String);
 pub struct EventHubName(Arc<str>);
 
 impl EventHubName {
+    /// `events`, the hub that device telemetry goes to on every installation.
+    pub fn events() -> Self {
+        Self("events".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

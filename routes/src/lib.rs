@@ -2,8 +2,8 @@
 //! it costs no await, no lock and no allocation.
 //!
 //! What stands here is the rule for a hub on which no route was ever made: device messages go
-//! to the built-in endpoint, every other source is off. The routing language and custom endpoints build on [`Source`] and
-//! [`Endpoint`].
+//! to the built-in endpoint, every other source is off. The routing language and custom
+//! endpoints build on [`Source`] and [`Endpoint`].
 
 use model::EventHubName;
 

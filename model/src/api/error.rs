@@ -65,6 +65,8 @@ error_codes! {
     ResourceNotFound = 404_900 => 404,
     /// The method of the request does not fit the path, ours.
     MethodNotAllowed = 405_900 => 405,
+    /// The body of the request did not arrive in time, ours.
+    RequestTimeout = 408_900 => 408,
     /// The device exists.
     DeviceAlreadyExists = 409_001 => 409,
     /// The module exists.
@@ -83,6 +85,8 @@ error_codes! {
     ThrottlingException = 429_001 => 429,
     /// Our own fault.
     ServerError = 500_001 => 500,
+    /// A documented operation that this version does not have yet, ours.
+    NotImplemented = 501_900 => 501,
     /// The device's answer cannot be passed on.
     BadDeviceResponse = 502_001 => 502,
     /// The store does not take writes, or the hub is stopping.

@@ -11,7 +11,7 @@ mod twin;
 
 pub use command::{CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, PurgeResult};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
-pub use event::{EventBody, EventGap, EventItem, EventLine};
+pub use event::{EventBody, EventGap, EventHubInfo, EventItem, EventLine};
 pub use identity::{
     Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
     SymmetricKey, X509Thumbprint,

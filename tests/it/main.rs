@@ -1,0 +1,3 @@
+//! Integration tests, one binary, a file a feature.
+
+mod structure;
