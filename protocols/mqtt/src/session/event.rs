@@ -11,6 +11,7 @@ use crate::wire::{Connect, Publish, PublishProperties, QoS, ReasonCode, Subscrib
 
 /// Something that the client did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a Publish: a box for each would cost more than it saves")]
 pub enum Event {
     /// It wants to connect. Answer with `accept` or `refuse`.
     Connect(Box<Connect>),
