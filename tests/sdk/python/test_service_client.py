@@ -1,5 +1,6 @@
 """The official Python service SDK against the hub, over HTTPS."""
 
+import base64
 import json
 import threading
 import unittest
@@ -18,7 +19,7 @@ from azure.iot.hub.protocol.models import (
 from hub import Identity, Inbox
 from msrest.exceptions import HttpOperationError
 
-KEY, OTHER_KEY = (hub.base64.b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
+KEY, OTHER_KEY = (base64.b64encode(bytes([byte]) * 32).decode() for byte in (1, 2))
 SHA1, SHA256 = "A1" * 20, "B2" * 32
 
 
