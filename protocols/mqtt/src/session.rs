@@ -34,8 +34,6 @@ mod handshake;
 mod identifiers;
 mod incoming;
 mod requests;
-#[cfg(test)]
-mod tests;
 mod timer;
 mod violation;
 mod window;
