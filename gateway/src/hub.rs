@@ -1,1 +1,195 @@
-//! The assembled services.
+//! The assembled services. Everything that serves a connection gets one `Arc<Hub>`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use certs::judge::{Judge, PinnedOperator, TrustSnapshot, TrustedCa};
+use event_log::{EventHubDefinition, EventLog, RealDisk};
+use model::api::CaState;
+use model::{Clock, Epoch, EventHubName};
+use routes::RouteTable;
+use thiserror::Error;
+use twins::{EventHub, StoredCa, Twins};
+
+use crate::drain::Drain;
+use crate::mqtt::Sessions;
+use crate::observe::Metrics;
+use crate::presence::Presence;
+use crate::telemetry::Telemetry;
+
+/// What the configuration resolves to, for the parts below the listeners.
+#[derive(Debug, Clone)]
+pub(crate) struct HubSettings {
+    /// Where everything is stored.
+    pub data_dir: PathBuf,
+    /// The names clients may call the hub by; the first is its own.
+    pub host_names: Vec<String>,
+    /// Client certificates of operators.
+    pub operators: Vec<PinnedOperator>,
+    /// How strictly certificates are judged.
+    pub trust: certs::judge::Settings,
+    /// The event buffer.
+    pub log: event_log::Config,
+    /// Twins and command queues.
+    pub twins: twins::Config,
+}
+
+/// Everything a connection needs.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    /// What time it is.
+    pub clock: Clock,
+    /// As configured.
+    pub settings: HubSettings,
+    /// Who is let in.
+    pub judge: Judge,
+    /// Registry, twins and command queues.
+    pub twins: Twins,
+    /// The event buffer.
+    pub log: EventLog,
+    /// The way into it.
+    pub telemetry: Telemetry,
+    /// Who is connected.
+    pub presence: Presence,
+    /// What outlives an MQTT connection.
+    pub sessions: Sessions,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the hub is stopping.
+    pub drain: Drain,
+    ca_epochs: Mutex<HashMap<String, (CaState, Epoch)>>,
+}
+
+/// Why the hub cannot start.
+#[derive(Debug, Error)]
+pub(crate) enum HubOpenError {
+    /// The database.
+    #[error("cannot open the database {path}")]
+    Twins {
+        /// Its path.
+        path: PathBuf,
+        #[source]
+        /// Why.
+        source: twins::OpenError,
+    },
+    /// Reading or preparing the database.
+    #[error("cannot read the database")]
+    Read(#[from] twins::StoreError),
+    /// The event log.
+    #[error("cannot open the event log {path}")]
+    Log {
+        /// Its path.
+        path: PathBuf,
+        #[source]
+        /// Why.
+        source: event_log::OpenError,
+    },
+    /// Recovery of the event log met a fault of our own.
+    #[error("recovering the event log panicked")]
+    Panicked,
+    /// A CA in the database that is not admissible any more.
+    #[error("a stored CA certificate cannot be read")]
+    Ca(#[from] certs::ca::CaReject),
+}
+
+impl Hub {
+    /// Opens the stores under the data directory and recovers what needs it.
+    ///
+    /// # Errors
+    /// [`HubOpenError`] names the file.
+    pub(crate) async fn open(settings: HubSettings, clock: Clock, metrics: Metrics, drain: Drain) -> Result<Arc<Self>, HubOpenError> {
+        let database = settings.data_dir.join("hub.db");
+        let twins = Twins::open(&database, clock.clone(), settings.twins.clone())
+            .await
+            .map_err(|source| HubOpenError::Twins { path: database, source })?;
+        let hubs = twins.event_hubs().await?;
+        let log = open_log(&settings, &clock, &hubs).await?;
+        let routes = RouteTable::without_routes(EventHubName::events());
+        let hub = Self {
+            telemetry: Telemetry::new(log.clone(), routes, hubs),
+            judge: Judge::new(TrustSnapshot::default()),
+            presence: Presence::default(),
+            sessions: Sessions::default(),
+            ca_epochs: Mutex::default(),
+            clock,
+            settings,
+            twins,
+            log,
+            metrics,
+            drain,
+        };
+        hub.reload_trust().await?;
+        Ok(Arc::new(hub))
+    }
+
+    /// The hub's own name, the first of those it goes by.
+    pub(crate) fn name(&self) -> &str {
+        self.settings.host_names.first().map_or("localhost", String::as_str)
+    }
+
+    /// Reads CAs and policies anew. Whoever was admitted under a CA that has gone or changed its
+    /// state is closed.
+    ///
+    /// # Errors
+    /// [`HubOpenError`]; then the old ones stay in force.
+    pub(crate) async fn reload_trust(&self) -> Result<(), HubOpenError> {
+        let stored = self.twins.cas().await?;
+        let policies = self.twins.policies().await?;
+        let cas = stored.iter().map(|ca| self.trusted(ca)).collect::<Result<Vec<_>, _>>()?;
+        self.judge.replace(TrustSnapshot {
+            host_names: self.settings.host_names.clone(),
+            cas,
+            policies: policies.into_iter().map(|policy| (policy, Epoch::default())).collect(),
+            operators: self.settings.operators.clone(),
+            settings: self.settings.trust.clone(),
+        });
+        self.retire_epochs(&stored);
+        self.presence.recheck_grants();
+        Ok(())
+    }
+
+    /// Writes what is staged and closes the stores.
+    pub(crate) async fn close(&self) {
+        let log = self.log.clone();
+        if tokio::task::spawn_blocking(move || log.close()).await.is_err() {
+            tracing::error!("closing the event log panicked");
+        }
+        self.twins.close().await;
+    }
+
+    fn trusted(&self, stored: &StoredCa) -> Result<TrustedCa, HubOpenError> {
+        let admitted = certs::ca::restore(&stored.certificate_pem, stored.id_scope.clone())?;
+        let mut epochs = self.ca_epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (state, epoch) = epochs.entry(stored.thumbprint.clone()).or_insert_with(|| (stored.state, Epoch::default()));
+        if *state != stored.state {
+            epoch.raise();
+            *state = stored.state;
+        }
+        Ok(TrustedCa { admitted, state: stored.state, epoch: epoch.clone() })
+    }
+
+    fn retire_epochs(&self, stored: &[StoredCa]) {
+        let mut epochs = self.ca_epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        epochs.retain(|thumbprint, (_, epoch)| {
+            let stays = stored.iter().any(|ca| ca.thumbprint == *thumbprint);
+            if !stays {
+                epoch.raise();
+            }
+            stays
+        });
+    }
+}
+
+/// Recovery reads the disk for as long as it takes, so it runs beside the runtime.
+async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<EventLog, HubOpenError> {
+    let path = settings.data_dir.join("log");
+    let definitions: Vec<_> = hubs.iter().map(|hub| EventHubDefinition { id: hub.id, partitions: hub.partitions }).collect();
+    let (config, clock) = (settings.log.clone(), clock.clone());
+    let directory = path.clone();
+    let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, Arc::new(RealDisk), config, clock, &definitions));
+    let opened = opening.await.map_err(|_| HubOpenError::Panicked)?;
+    let (log, report) = opened.map_err(|source| HubOpenError::Log { path, source })?;
+    tracing::info!(?report, "event log recovered");
+    Ok(log)
+}

@@ -1,0 +1,220 @@
+//! What the hub sends to a device: commands from its queue, direct methods, answers to twin
+//! requests and changes of desired properties.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use bytes::Bytes;
+use model::property_bag;
+use mqtt_proto::session::{Connection, InFlight, Outbound, Unsent};
+use mqtt_proto::wire::{InvalidText, PublishProperties, QoS, Text, UserProperties};
+use tokio::sync::oneshot;
+use twins::{DesiredChange, LockToken, LockedCommand};
+
+use super::dialect::{self, Feed, Feeds, Topics};
+use crate::methods::{CallFailed, DeviceCall, MethodAnswer};
+
+/// Direct methods that wait for one device's answers.
+const CALLS_MAX: usize = model::limits::METHODS_IN_FLIGHT_MAX;
+/// Commands taken from the queue at once.
+const COMMANDS_AT_ONCE: usize = 16;
+/// Commands held back at once.
+const HELD_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
+
+/// The sending side of a connection.
+pub(super) struct Downlink {
+    topics: Topics,
+    /// Locks of commands under way, by sequence number, which is their tag in the session.
+    under_way: HashMap<u64, LockToken>,
+    /// Commands that cannot go yet, for want of a subscription or of room in the window. They keep
+    /// their locks and their order; at most a queue's depth.
+    held: VecDeque<LockedCommand>,
+    /// A request for commands is with the store.
+    asked: bool,
+    calls: HashMap<u64, oneshot::Sender<Result<MethodAnswer, CallFailed>>>,
+    last_call: u64,
+}
+
+/// The way of a command to the device.
+enum Route {
+    /// A message, ready to be sent.
+    Open(Outbound),
+    /// No subscription takes it now.
+    Closed,
+    /// No packet can carry it.
+    Unwritable,
+}
+
+/// What became of a command that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// Its acknowledgement is awaited.
+    UnderWay,
+    /// It needs none: it is complete.
+    Complete(LockToken),
+    /// The device cannot take it, ever.
+    Impossible(LockToken),
+}
+
+impl Downlink {
+    pub(super) fn new(topics: Topics) -> Self {
+        Self { topics, under_way: HashMap::new(), held: VecDeque::new(), asked: false, calls: HashMap::new(), last_call: 0 }
+    }
+
+    /// How many commands to ask the store for now, if any.
+    pub(super) fn commands_wanted(&mut self, feeds: &Feeds, session: &Connection) -> Option<usize> {
+        let open = feeds.qos(Feed::Commands).is_some() || feeds.qos(Feed::Inputs).is_some();
+        let limit = session.window().min(COMMANDS_AT_ONCE).min(HELD_MAX.saturating_sub(self.held.len()));
+        if !open || self.asked || limit == 0 {
+            return None;
+        }
+        self.asked = true;
+        Some(limit)
+    }
+
+    /// The store has answered a request for commands.
+    pub(super) fn commands_arrived(&mut self) {
+        self.asked = false;
+    }
+
+    /// Tries again what was held back; for each command that went, what became of it.
+    pub(super) fn send_held(&mut self, feeds: &Feeds, session: &mut Connection) -> Vec<Sent> {
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().filter_map(|command| self.send_command(command, feeds, session)).collect()
+    }
+
+    /// Sends a command under the subscription that takes it, or holds it back.
+    pub(super) fn send_command(&mut self, command: LockedCommand, feeds: &Feeds, session: &mut Connection) -> Option<Sent> {
+        let lock = command.lock;
+        let sent = match self.outbound(&command, feeds) {
+            Route::Closed => Err(Unsent::NotConnected),
+            Route::Unwritable => return Some(Sent::Impossible(lock)),
+            Route::Open(outbound) => {
+                let qos = outbound.qos;
+                session.publish(outbound).map(|()| qos)
+            }
+        };
+        match sent {
+            Ok(QoS::AtMostOnce) => Some(Sent::Complete(lock)),
+            Ok(QoS::AtLeastOnce | QoS::ExactlyOnce) => {
+                self.under_way.insert(command.sequence_number, lock);
+                Some(Sent::UnderWay)
+            }
+            Err(Unsent::TooLarge { .. } | Unsent::Unencodable(_) | Unsent::QosUnavailable) => Some(Sent::Impossible(lock)),
+            Err(Unsent::WindowFull | Unsent::OutputFull | Unsent::NotConnected) => {
+                self.held.push_back(command);
+                None
+            }
+        }
+    }
+
+    /// Takes over what an earlier connection of the session sent without seeing it acknowledged:
+    /// of `earlier` those commands remain that are still in the queue. The other commands are
+    /// held back.
+    pub(super) fn resume(&mut self, mut earlier: InFlight, commands: Vec<LockedCommand>) -> InFlight {
+        let owed: HashSet<u64> = earlier.tags().collect();
+        for command in commands {
+            if owed.contains(&command.sequence_number) {
+                self.under_way.insert(command.sequence_number, command.lock);
+            } else {
+                self.held.push_back(command);
+            }
+        }
+        earlier.retain(|tag| self.under_way.contains_key(&tag));
+        earlier
+    }
+
+    /// The lock of a command that the device acknowledged.
+    pub(super) fn acknowledged(&mut self, tag: u64) -> Option<LockToken> {
+        self.under_way.remove(&tag)
+    }
+
+    fn outbound(&self, command: &LockedCommand, feeds: &Feeds) -> Route {
+        let properties = &command.message.properties;
+        let bag = property_bag::format(properties);
+        let (topic, qos) = match properties.system.to.as_deref().and_then(input_name) {
+            Some(input) => (self.topics.input(input, &bag), feeds.qos(Feed::Inputs)),
+            None => (Some(self.topics.command(&bag)), feeds.qos(Feed::Commands)),
+        };
+        let (Some(topic), Some(qos)) = (topic, qos) else { return Route::Closed };
+        let content_type = properties.system.content_type.as_deref().map(Text::try_from).transpose();
+        let user_properties = user_properties(&properties.application);
+        let (Ok(topic), Ok(content_type), Ok(user_properties)) = (Text::try_from(topic), content_type, user_properties) else {
+            return Route::Unwritable;
+        };
+        Route::Open(Outbound {
+            topic,
+            payload: command.message.body.clone(),
+            qos,
+            retain: false,
+            properties: PublishProperties { content_type, user_properties, ..PublishProperties::default() },
+            tag: command.sequence_number,
+        })
+    }
+
+    /// Sends a direct method, or tells the caller why not.
+    pub(super) fn send_call(&mut self, call: DeviceCall, feeds: &Feeds, session: &mut Connection) {
+        self.calls.retain(|_, waiting| !waiting.is_closed());
+        let refused = if feeds.qos(Feed::Methods).is_none() {
+            Some(CallFailed::NotOnline)
+        } else if self.calls.len() >= CALLS_MAX {
+            Some(CallFailed::TooManyInFlight)
+        } else {
+            None
+        };
+        let rid = self.last_call + 1;
+        let refused = refused.or_else(|| {
+            let sent = send(session, dialect::method(&call.name, rid), call.payload);
+            sent.err().map(|_| CallFailed::TooManyInFlight)
+        });
+        match refused {
+            Some(refused) => {
+                // The caller may have given up; nobody else wants to know.
+                let _ = call.answer.send(Err(refused));
+            }
+            None => {
+                self.last_call = rid;
+                self.calls.insert(rid, call.answer);
+            }
+        }
+    }
+
+    /// Passes a device's answer to whoever waits for it; nobody does for one late or unknown.
+    pub(super) fn answer_call(&mut self, rid: &str, answer: MethodAnswer) {
+        if let Some(waiting) = dialect::method_rid(rid).and_then(|rid| self.calls.remove(&rid)) {
+            let _ = waiting.send(Ok(answer));
+        }
+    }
+
+    /// Answers a twin request, if the device listens to answers.
+    pub(super) fn send_twin_response(feeds: &Feeds, session: &mut Connection, topic: String, body: Bytes) {
+        if feeds.qos(Feed::TwinResponses).is_some() {
+            // A device that does not read its answers loses them, as it would on any QoS 0 feed.
+            let _ = send(session, topic, body);
+        }
+    }
+
+    /// Tells the device of a desired change, if it listens.
+    pub(super) fn send_desired(feeds: &Feeds, session: &mut Connection, change: &DesiredChange) {
+        if feeds.qos(Feed::DesiredChanges).is_some() {
+            let _ = send(session, dialect::desired_change(change.version), change.body.clone());
+        }
+    }
+}
+
+fn send(session: &mut Connection, topic: String, payload: Bytes) -> Result<(), Unsent> {
+    let topic = Text::try_from(topic).map_err(|_| Unsent::NotConnected)?;
+    session.publish(Outbound { topic, payload, qos: QoS::AtMostOnce, retain: false, properties: PublishProperties::default(), tag: 0 })
+}
+
+/// `…/inputs/{name}` addresses an input of a module.
+fn input_name(to: &str) -> Option<&str> {
+    let (_, name) = to.rsplit_once("/inputs/")?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+fn user_properties(application: &[(String, Option<String>)]) -> Result<UserProperties, InvalidText> {
+    let pair = |(name, value): &(String, Option<String>)| {
+        Ok((Text::try_from(name.as_str())?, Text::try_from(value.as_deref().unwrap_or_default())?))
+    };
+    application.iter().map(pair).collect()
+}
