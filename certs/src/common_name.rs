@@ -7,6 +7,8 @@ use x509_parser::asn1_rs::Tag;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::oid_registry::OID_X509_COMMON_NAME;
 
+use crate::certificate;
+use crate::chain::PeerChain;
 pub use crate::text::Shown;
 
 /// Why a certificate names no identity.
@@ -58,10 +60,20 @@ impl CommonNameReject {
     }
 }
 
+/// The identity that a chain's leaf names.
+///
+/// # Errors
+/// [`CommonNameReject`] when it names none, or not exactly one.
+pub fn of(chain: &PeerChain) -> Result<Identity, CommonNameReject> {
+    // A chain's certificates were read once before.
+    let leaf = certificate::parse(chain.leaf()).map_err(|_| CommonNameReject::Missing)?;
+    identity(&leaf)
+}
+
 /// The identity that `certificate` names: its only common name, over the whole subject.
 ///
 /// The subject alternative name is not consulted, and `*` is a character like any other.
-pub(crate) fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, CommonNameReject> {
+fn identity(certificate: &X509Certificate<'_>) -> Result<Identity, CommonNameReject> {
     let names = || certificate.subject().iter_attributes().filter(|attribute| *attribute.attr_type() == OID_X509_COMMON_NAME);
     let name = names().next().ok_or(CommonNameReject::Missing)?.attr_value();
     match names().count() {

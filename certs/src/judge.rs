@@ -9,6 +9,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use model::{Credentials, Epoch, Identity, IdentityRecord, Timestamp};
 
+use crate::common_name;
+
 mod grant;
 mod operator;
 mod path;
@@ -153,15 +155,12 @@ fn judge_certificate(trust: &Trust, chain: &PeerChain, record: &IdentityRecord, 
 
 fn judge_ca_signed(trust: &Trust, chain: &PeerChain, claimed: &Identity, now: Timestamp) -> Result<Verdict, AuthReject> {
     let anchored = path::verify(trust, chain, now)?;
-    let named = verdict::named_identity(chain)?;
+    let named = common_name::of(chain)?;
     if !anchored.ca.admitted.covers(&named.device) {
         return Err(AuthReject::OutOfScope { device: named.device, ca: Shown::new(&anchored.ca.admitted.subject) });
     }
     if named != *claimed {
-        return Err(AuthReject::OtherIdentity { named });
+        return Err(AuthReject::OtherIdentity { named: Shown::new(named.to_string()) });
     }
     Ok(verdict::ca_signed(chain, anchored, claimed))
 }
-
-#[cfg(test)]
-mod tests;

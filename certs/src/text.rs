@@ -6,7 +6,7 @@ use std::fmt;
 pub(crate) const SHOWN_BYTES_MAX: usize = 128;
 
 /// Text that a stranger chose: control characters and everything outside printable ASCII is
-/// escaped, and what is longer than [`SHOWN_BYTES_MAX`] is cut.
+/// escaped, and what is longer than 128 bytes is cut.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(String);
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use model::{DeviceId, Identity, Rights, Thumbprint, Timestamp};
+use model::{DeviceId, Rights, Thumbprint, Timestamp};
 use thiserror::Error;
 
 use super::{ChainReject, CommonNameReject, PathReject, Shown, TokenReject};
@@ -75,7 +75,7 @@ pub enum AuthReject {
     #[error("the certificate is that of {named}")]
     OtherIdentity {
         /// Whose it is.
-        named: Identity,
+        named: Shown,
     },
     /// The identity is to be known by a thumbprint and has none.
     #[error("the identity is registered without a thumbprint")]

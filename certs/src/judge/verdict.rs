@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::certificate::{self, Dates, Standing};
-use crate::{common_name, thumbprint};
+use crate::thumbprint;
 use model::Thumbprint;
 use std::time::Duration;
 
@@ -22,11 +22,6 @@ pub(super) fn after(not_after: Timestamp) -> Timestamp {
 
 pub(super) fn scope_of(identity: &Identity) -> Scope {
     if identity.module.is_some() { Scope::Module } else { Scope::Device }
-}
-
-pub(super) fn named_identity(chain: &PeerChain) -> Result<Identity, AuthReject> {
-    let leaf = certificate::parse(chain.leaf()).map_err(|_| ChainReject::Malformed { index: 0 })?;
-    Ok(common_name::identity(&leaf)?)
 }
 
 pub(super) fn ca_signed(chain: &PeerChain, anchored: path::Anchored<'_>, identity: &Identity) -> Verdict {
