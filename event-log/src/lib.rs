@@ -1,1 +1,110 @@
-//! Skeleton.
+//! The event buffer: every partition of every event hub in one durable, replayable log.
+//!
+//! One writer thread takes everything that is staged, writes it with one write, makes it durable
+//! with one sync and releases every waiter; while a sync runs the next *commit group* gathers. So
+//! the number of syncs follows the disk, not the number of partitions, connections or messages.
+//!
+//! [`EventLog`] is the handle: [`EventLog::reserve`] takes bytes of a budget before work,
+//! [`EventLog::stage`] gives a batch its sequence numbers and yields a [`Ticket`] that resolves
+//! when the batch lies on disk, [`Reader`] replays and follows a partition.
+//!
+//! # On disk
+//!
+//! The directory holds segments named after their epoch, `{epoch:020}.log`. A segment is written
+//! full of zeros and synced, its directory too, before its first use, so that a commit changes
+//! content only. All numbers are big-endian, all checksums CRC32C.
+//!
+//! ```text
+//! segment   head | group | group | … | zeros          groups begin at multiples of 512
+//!
+//! head       0  8  "ISTHSEGM"
+//!            8  4  version, 1
+//!           12  4  checksum of the whole head but these 4 bytes
+//!           16 16  log id, drawn at random once a log
+//!           32  8  epoch: counts the uses of files as segments, never the same twice
+//!           40  8  number of the first group
+//!           48  4  length of the head, a multiple of 4096
+//!           52  4  number of positions
+//!           56  8  zero
+//!           64  …  positions: hub u32, partition u32, next sequence number i64, last append time i64
+//!
+//! group      0  4  "IGRP"
+//!            4  4  checksum of bytes 8 to 63
+//!            8 16  log id
+//!           24  8  epoch
+//!           32  8  group number, one more than the group before
+//!           40  8  writer, drawn at random at each opening
+//!           48  4  length of the frames
+//!           52  4  number of frames
+//!           56  8  append time, ms since 1970
+//!           64  …  frames, then zeros up to a multiple of 512
+//!
+//! frame      0  4  "IFRM"
+//!            4  4  checksum, continued from that of log id, epoch, group number and writer,
+//!                  of bytes 8 to 68: the rest of this header and the batch's first 21 bytes
+//!            8  4  event hub
+//!           12  4  partition
+//!           16  8  sequence number of the first event
+//!           24  8  append time, ms since 1970
+//!           32  4  number of events
+//!           36  4  length of the batch
+//!           40  1  origin
+//!           41  7  zero
+//!           48  …  record batch v2, then zeros up to a multiple of 8
+//! ```
+//!
+//! The batch's own checksum covers its bytes from 21 on and is itself covered by the frame's:
+//! nothing is hashed twice, nothing is unprotected. What an older use of a file left behind has an
+//! older epoch, what a torn write left behind an older writer; neither verifies.
+//!
+//! # Recovery
+//!
+//! Groups are written one after the other, each after the sync of the one before. So at the first
+//! group that does not verify the log looks for a later one. None: the tail is torn, was never
+//! acknowledged and is cut, whole; the next group overwrites it. One: the disk is damaged; what
+//! verifies stays readable, what is lost is reported by sequence numbers, and readers meet
+//! [`ReadError::Gap`] in its place.
+//!
+//! # Memory
+//!
+//! Staged bytes ([`Config::staged_bytes_max`]), twice at most while a buffer grows; recent events
+//! for readers at the tail ([`Config::tail_bytes_max`]); of each segment an index entry of 24
+//! bytes for every 64 KiB of a partition, and every 4 MiB of the segment a partition occurs in:
+//! at most `segment_bytes / 64 KiB + partitions × segment_bytes / 4 MiB` entries.
+//!
+//! # Absent
+//!
+//! No clock but the one handed in, no socket, no knowledge of device or message, no clustering.
+
+mod batch;
+mod counters;
+mod disk;
+mod error;
+mod format;
+mod health;
+mod index;
+mod log;
+mod partition;
+mod reader;
+mod recovery;
+mod scan;
+mod segment;
+mod shared;
+mod spare;
+mod staging;
+mod sync;
+mod tail;
+mod ticket;
+mod writer;
+
+pub use batch::{Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, Record, StoredBatch, StoredEvent};
+pub use counters::Statistics;
+pub use disk::{DirectoryLock, Disk, DiskFile, RealDisk};
+pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, StageError, UnknownPartition};
+pub use health::Health;
+pub use log::{Config, EventHubDefinition, EventLog};
+pub use partition::PartitionProperties;
+pub use reader::{Reader, Start};
+pub use recovery::RecoveryReport;
+pub use staging::AppendPermit;
+pub use ticket::{Durable, Ticket};

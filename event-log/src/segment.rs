@@ -1,0 +1,90 @@
+//! A segment: one file of commit groups.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use crate::disk::{Disk, DiskFile, write_all_at};
+use crate::format::{SegmentHead, SegmentIdentity};
+use crate::index::SegmentIndex;
+
+/// Zeros are written in pieces of this size.
+const FILL_BYTES: usize = 1024 * 1024;
+
+/// A segment in use or full.
+pub(crate) struct Segment {
+    pub(crate) identity: SegmentIdentity,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Where the first group may begin.
+    pub(crate) groups_at: u64,
+    /// The end of the last durable group.
+    end: AtomicU64,
+    pub(crate) index: RwLock<SegmentIndex>,
+}
+
+impl Segment {
+    pub(crate) fn new(identity: SegmentIdentity, file: Arc<dyn DiskFile>, groups_at: u64) -> Self {
+        Self { identity, file, groups_at, end: AtomicU64::new(groups_at), index: RwLock::default() }
+    }
+
+    /// Takes a prepared file into use: writes its head and makes that durable.
+    pub(crate) fn begin(file: Arc<dyn DiskFile>, head: &SegmentHead) -> io::Result<Self> {
+        let bytes = head.encode();
+        write_all_at(&*file, &bytes, 0)?;
+        file.sync_data()?;
+        Ok(Self::new(head.identity, file, bytes.len() as u64))
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_end(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+}
+
+/// The file of the segment with this epoch.
+pub(crate) fn path(directory: &Path, epoch: u64) -> PathBuf {
+    directory.join(format!("{epoch:020}.log"))
+}
+
+/// The epoch in a segment's file name; `None` for other files.
+pub(crate) fn epoch_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".log")?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// Makes a file ready to become a segment: zeros all through, synced, and its name synced too, so
+/// that commits change content only.
+pub(crate) fn prepare(disk: &dyn Disk, directory: &Path, epoch: u64, segment_bytes: u64) -> io::Result<Arc<dyn DiskFile>> {
+    let file = disk.create(&path(directory, epoch))?;
+    let zeros = vec![0; FILL_BYTES.min(segment_bytes as usize)];
+    let mut at = 0;
+    while at < segment_bytes {
+        let length = (segment_bytes - at).min(zeros.len() as u64);
+        write_all_at(&*file, zeros.get(..length as usize).unwrap_or_default(), at)?;
+        at += length;
+    }
+    file.sync_all()?;
+    disk.sync_directory(directory)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segments_name_gives_its_epoch_back() {
+        for epoch in [0, 7, u64::MAX] {
+            let path = path(Path::new("log"), epoch);
+            let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+            assert_eq!(epoch_of(name), Some(epoch));
+        }
+        for other in ["lock", "1.log", "0000000000000000000a.log", "00000000000000000001.log.tmp", "99999999999999999999.log"] {
+            assert_eq!(epoch_of(other), None, "{other}");
+        }
+    }
+}
