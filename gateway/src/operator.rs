@@ -1,1 +1,107 @@
-//! The service API.
+//! The service API: what operators and applications do with the hub over HTTPS
+//! (`iot-hub-wire` §3), and our own additions to it.
+//!
+//! [`routes`] is the table of operations with the right each needs. Every file below it holds
+//! the operations of one noun and nothing of HTTP but their inputs; `reason` alone turns errors
+//! of the domains into codes of the wire.
+
+use axum::Router;
+use axum::routing::{MethodRouter, any, get, post, put};
+use model::Rights;
+
+mod access;
+mod bulk;
+mod certificate_authorities;
+mod commands;
+mod devices;
+mod event_hubs;
+mod event_stream;
+mod if_match;
+mod methods;
+mod modules;
+mod parameters;
+mod reason;
+mod statistics;
+mod twins;
+mod unbuilt;
+
+#[cfg(test)]
+mod tests;
+
+use access::needs;
+
+const READ: Rights = Rights::REGISTRY_READ;
+const WRITE: Rights = Rights::REGISTRY_WRITE;
+const SERVICE: Rights = Rights::SERVICE_CONNECT;
+
+/// Every operation, under paths whose fixed segments stand in lower case.
+pub(crate) fn routes() -> Router {
+    registry().merge(twins_and_methods()).merge(event_hubs()).merge(certificate_authorities()).merge(unbuilt())
+}
+
+fn registry() -> Router {
+    Router::new()
+        .route("/devices", needs(READ, get(devices::list)).merge(needs(WRITE, post(bulk::run))))
+        .route("/devices/{device}", device())
+        // A device may be called `query`; only its POST is another operation.
+        .route("/devices/query", device().post(unbuilt::query))
+        .route("/devices/{device}/modules", needs(READ, get(modules::list)))
+        .route(
+            "/devices/{device}/modules/{module}",
+            needs(READ, get(modules::show)).merge(needs(WRITE, put(modules::put).delete(modules::delete))),
+        )
+        .route("/devices/{device}/commands", commands())
+        .route("/devices/{device}/modules/{module}/commands", commands())
+        .route("/statistics/devices", needs(READ, get(statistics::devices)))
+        .route("/statistics/service", needs(SERVICE, get(statistics::service)))
+}
+
+fn device() -> MethodRouter {
+    needs(READ, get(devices::show)).merge(needs(WRITE, put(devices::put).delete(devices::delete)))
+}
+
+fn commands() -> MethodRouter {
+    needs(SERVICE, get(commands::list).post(commands::send).delete(commands::purge))
+}
+
+fn twins_and_methods() -> Router {
+    let twin = || needs(SERVICE, get(twins::show).put(twins::replace).patch(twins::patch));
+    let methods = || needs(SERVICE, post(methods::invoke));
+    Router::new()
+        .route("/twins/{device}", twin())
+        .route("/twins/{device}/modules/{module}", twin())
+        .route("/twins/{device}/methods", methods())
+        .route("/twins/{device}/modules/{module}/methods", methods())
+}
+
+/// Ours.
+fn event_hubs() -> Router {
+    Router::new()
+        .route("/eventhubs", needs(SERVICE, get(event_hubs::list)))
+        .route("/eventhubs/{name}", needs(SERVICE, get(event_hubs::show)))
+        .route("/eventhubs/{name}/events", needs(SERVICE, get(event_stream::follow)))
+}
+
+/// Ours.
+fn certificate_authorities() -> Router {
+    use certificate_authorities as cas;
+    Router::new()
+        .route("/certificateauthorities", needs(READ, get(cas::list)).merge(needs(WRITE, post(cas::add))))
+        .route("/certificateauthorities/{thumbprint}", needs(READ, get(cas::show)).merge(needs(WRITE, axum::routing::delete(cas::delete))))
+        .route("/certificateauthorities/{thumbprint}/state", needs(WRITE, put(cas::set_state)))
+}
+
+/// Documented operations that this version does not have: said so, whoever asks.
+fn unbuilt() -> Router {
+    Router::new()
+        .route("/devices/{device}/applyconfigurationcontent", post(unbuilt::configurations))
+        .route("/jobs", any(unbuilt::jobs))
+        .route("/jobs/{*rest}", any(unbuilt::jobs))
+        .route("/configurations", any(unbuilt::configurations))
+        .route("/configurations/{*rest}", any(unbuilt::configurations))
+        .route("/digitaltwins/{*rest}", any(unbuilt::digital_twins))
+        .route("/messages/servicebound/{*rest}", any(unbuilt::feedback))
+        .route("/devices/{device}/messages/{*rest}", any(unbuilt::device_https))
+        .route("/devices/{device}/files", post(unbuilt::device_https))
+        .route("/devices/{device}/files/{*rest}", any(unbuilt::device_https))
+}

@@ -1,0 +1,88 @@
+//! One request, from its head to its answer: a tracking id, the path made ready for matching,
+//! the operation behind a panic boundary, and the body and log line of a refusal.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use tracing::Instrument as _;
+
+use super::path::RequestPath;
+use super::refusal::Refusal;
+use super::router;
+use crate::hub::Hub;
+use crate::listener::Peer;
+
+/// Paths of one request that reach the log.
+const LOGGED_PATH_BYTES_MAX: usize = 128;
+
+/// The same for every connection: which hub and which peer travels with the request.
+static ROUTER: LazyLock<TowerToHyperService<Router>> = LazyLock::new(|| TowerToHyperService::new(router::router()));
+
+/// Where requests come from: the hub that serves them and the peer that sends them.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    /// The hub.
+    pub(crate) hub: Arc<Hub>,
+    /// The peer.
+    pub(crate) peer: Arc<Peer>,
+}
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub(crate) async fn answer(origin: &Origin, request: Request) -> Response {
+    let tracking_id = format!("{:032x}", rand::random::<u128>());
+    let path = RequestPath::of(request.uri());
+    let span = tracing::info_span!(
+        "request",
+        tracking_id,
+        peer = %origin.peer.address,
+        method = %request.method(),
+        path = shown(request.uri().path()),
+    );
+    let answering = async {
+        let request = prepared(origin, path, request);
+        let outcome = AssertUnwindSafe(operate(request)).catch_unwind().await;
+        let mut response = outcome.unwrap_or_else(|_| {
+            origin.hub.metrics.panicked();
+            Refusal::fault("the operation panicked").into_response()
+        });
+        match response.extensions_mut().remove::<Refusal>() {
+            None => response,
+            Some(refusal) => {
+                refusal.log();
+                refusal.written(response, &tracking_id, origin.hub.clock.now())
+            }
+        }
+    };
+    answering.instrument(span).await
+}
+
+async fn operate(request: Request) -> Response {
+    match ROUTER.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Puts what the operations need into the request, and a path that the router can match.
+fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request<Body> {
+    if let Some(uri) = path.matchable(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    let extensions = request.extensions_mut();
+    extensions.insert(origin.hub.clone());
+    extensions.insert(origin.peer.clone());
+    extensions.insert(Arc::new(path));
+    request
+}
+
+/// A URI's path is ASCII without controls, so only its length needs a bound.
+fn shown(path: &str) -> &str {
+    path.get(..LOGGED_PATH_BYTES_MAX).unwrap_or(path)
+}
