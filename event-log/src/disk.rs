@@ -9,6 +9,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(feature = "testkit")]
+pub use faulty::{Faults, FaultyDisk};
 pub use real::RealDisk;
 
 /// Keeps a directory to one owner until it is dropped.

@@ -100,6 +100,8 @@ mod writer;
 pub use batch::{Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, Record, StoredBatch, StoredEvent};
 pub use counters::Statistics;
 pub use disk::{DirectoryLock, Disk, DiskFile, RealDisk};
+#[cfg(feature = "testkit")]
+pub use disk::{Faults, FaultyDisk};
 pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, StageError, UnknownPartition};
 pub use health::Health;
 pub use log::{Config, EventHubDefinition, EventLog};

@@ -1,0 +1,86 @@
+//! What the tests of the log have in common.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use event_log::{
+    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Start, StoredEvent,
+    Ticket,
+};
+use model::partition::PartitionCount;
+use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
+
+pub const HUB: EventHubId = EventHubId(1);
+pub const P0: PartitionId = PartitionId(0);
+pub const P1: PartitionId = PartitionId(1);
+
+pub fn hub(id: u32, partitions: u32) -> EventHubDefinition {
+    EventHubDefinition { id: EventHubId(id), partitions: PartitionCount::try_from(partitions).expect("a count in bounds") }
+}
+
+pub fn small() -> Config {
+    Config { segment_bytes: 64 * 1024, staged_bytes_max: 1024 * 1024, tail_bytes_max: 8 * 1024 }
+}
+
+pub fn start_of_time() -> Timestamp {
+    Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("a date")
+}
+
+pub fn manual_clock() -> Clock {
+    Clock::manual(start_of_time())
+}
+
+/// A batch whose bodies are the given texts.
+pub fn batch(bodies: &[&str]) -> Batch {
+    let headers = HeaderBlock::new().with("h", b"v");
+    let mut builder = BatchBuilder::new(start_of_time());
+    for body in bodies {
+        builder.push(Record { timestamp: start_of_time(), key: Some(b"device"), value: Some(body.as_bytes()), headers: &[&headers] });
+    }
+    builder.finish()
+}
+
+/// Stages a batch of one or more events.
+pub fn stage(log: &EventLog, partition: PartitionId, bodies: &[&str]) -> Ticket {
+    let batch = batch(bodies);
+    let permit = log.try_reserve(batch.staged_bytes()).expect("an open log").expect("room");
+    log.stage(permit, HUB, partition, batch, Origin::Mqtt).expect("staged")
+}
+
+pub fn open_manual(disk: &Arc<dyn Disk>, clock: &Clock, partitions: u32) -> EventLog {
+    EventLog::open_manual(Path::new("log"), Arc::clone(disk), small(), clock.clone(), &[hub(1, partitions)]).expect("opens").0
+}
+
+/// What a reader meets, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    Event(SequenceNumber, String),
+    Gap(SequenceNumber, SequenceNumber),
+}
+
+pub fn event(sequence: i64, body: &str) -> Item {
+    Item::Event(SequenceNumber(sequence), body.to_owned())
+}
+
+/// Everything from the reader's position to the end.
+pub fn drain(reader: &mut Reader, bytes_max: usize) -> Vec<Item> {
+    let mut items = Vec::new();
+    loop {
+        match reader.try_next(bytes_max) {
+            Ok(batches) if batches.is_empty() => return items,
+            Ok(batches) => items.extend(batches.iter().flat_map(|batch| batch.events()).map(|event| item(event.expect("decodes")))),
+            Err(ReadError::Gap(lost)) => items.push(Item::Gap(lost.from, lost.to)),
+            Err(error @ ReadError::Disk { .. }) => panic!("{error}"),
+        }
+    }
+}
+
+pub fn item(event: StoredEvent) -> Item {
+    let body = event.value.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default();
+    Item::Event(event.sequence, body)
+}
+
+pub fn read_all(log: &EventLog, partition: PartitionId) -> Vec<Item> {
+    drain(&mut log.reader(HUB, partition, Start::Earliest).expect("a reader"), 4096)
+}
