@@ -1,9 +1,17 @@
 //! The rules a twin's documents obey (`iot-hub-wire` §5.1), and reading them from bytes. Pure.
 
+mod parse;
+mod rules;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use model::limits::{TWIN_BODY_BYTES_MAX, TWIN_DEPTH_MAX, TWIN_KEY_BYTES_MAX, TWIN_STRING_BYTES_MAX};
 use thiserror::Error;
+
+pub use parse::{parse, parse_twin_patch};
+pub use rules::{check, size};
 
 /// A JSON object with its members in the order written.
 pub type Map = serde_json::Map<String, serde_json::Value>;

@@ -88,9 +88,6 @@ impl From<sqlx::Error> for SqliteFailure {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::PoolClosed => Self::Closed,
-            error => Self::Read(error.into()),
-        }
+        if matches!(error, sqlx::Error::PoolClosed) { Self::Closed } else { Self::Read(error.into()) }
     }
 }

@@ -1,185 +1,276 @@
-//! Commands (cloud-to-device messages): durable rows, locks in memory.
+//! Commands (cloud-to-device messages): rows on disk, locks in memory. Every operation goes
+//! through the writer, so that a queue's order and locks have one owner.
 
-use std::fmt;
-use std::str::FromStr;
+use std::collections::BTreeMap;
 
-use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_MAX, COMMAND_QUEUE_DEPTH_MAX, MESSAGE_ID_BYTES_MAX};
-use model::{Identity, Message, Timestamp};
-use thiserror::Error;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use model::api::{CommandBody, CommandItem, CommandState};
+use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_DEFAULT, COMMAND_EXPIRY_MAX, MESSAGE_ID_BYTES_MAX};
+use model::property_bag::{self, InvalidPropertyBag};
+use model::{Identity, Message, MessageProperties, Timestamp};
 
-use crate::error::{StoreError, UnknownIdentity};
-pub use crate::command_queue::{LockOwner, LockToken};
+use super::command_types::{Ack, CommandReadError, DeadLetter, EnqueueError, Enqueued, LockedCommand, NewCommand, SettleError};
+use crate::command_queue::{Entry, LockLost, LockOwner, LockToken, Settled, Settlement, guid};
+use crate::error::StoreError;
+use crate::handle::Twins;
+use crate::store::command_rows::{CommandRow, SELECT_DEAD_LETTERS, read_reason};
+use crate::store::identity_rows::module_column;
+use crate::store::{ReadRow as _, Stop, Unit, refuse};
 
-/// Which feedback a sender wants of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ack {
-    /// None.
-    #[default]
-    None,
-    /// When it was completed.
-    Positive,
-    /// When it was dead-lettered.
-    Negative,
-    /// Either.
-    Full,
+impl Twins {
+    /// Stores a command at the end of an identity's queue.
+    ///
+    /// # Errors
+    /// [`EnqueueError`]; then nothing was stored.
+    pub async fn enqueue_command(&self, identity: &Identity, command: NewCommand) -> Result<Enqueued, EnqueueError> {
+        let row = new_row(identity, command, self.inner.clock.now())?;
+        let bytes = row.body.len() + row.properties.len();
+        let identity = identity.clone();
+        self.inner.writer.submit(bytes, move |unit| unit.enqueue(&identity, row)).await
+    }
+
+    /// Hands out the next commands in order, at most `limit`, that nobody has and that have not
+    /// expired. They stay `owner`'s until settled or released.
+    ///
+    /// # Errors
+    /// [`CommandReadError`].
+    pub async fn lock_commands(&self, identity: &Identity, owner: LockOwner, limit: usize) -> Result<Vec<LockedCommand>, CommandReadError> {
+        let identity = identity.clone();
+        self.inner.writer.submit(0, move |unit| unit.lock_commands(&identity, owner, limit)).await
+    }
+
+    /// Removes a command that was handed out: it is done with. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub async fn complete_command(&self, identity: &Identity, lock: LockToken) -> Result<(), SettleError> {
+        self.settle(identity, lock, Settlement::Complete).await
+    }
+
+    /// Dead-letters a command that was handed out. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub async fn reject_command(&self, identity: &Identity, lock: LockToken) -> Result<(), SettleError> {
+        self.settle(identity, lock, Settlement::Reject).await
+    }
+
+    /// Puts a command that was handed out back in its place and counts that; too many counts
+    /// dead-letter it. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub async fn abandon_command(&self, identity: &Identity, lock: LockToken) -> Result<(), SettleError> {
+        self.settle(identity, lock, Settlement::Abandon).await
+    }
+
+    async fn settle(&self, identity: &Identity, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
+        let identity = identity.clone();
+        self.inner.writer.submit(0, move |unit| unit.settle(&identity, lock, settlement)).await
+    }
+
+    /// Takes back everything `owner` was handed: its connection has ended. Delivery counts stay,
+    /// and so does each command's place. A later [`Twins::lock_commands`] sees them.
+    pub async fn release_locks(&self, identity: &Identity, owner: LockOwner) {
+        let identity = identity.clone();
+        let released = self.inner.writer.submit(0, move |unit| unit.release(&identity, owner)).await;
+        if let Err(error) = released {
+            // The locks die with the process; the commands stay.
+            tracing::warn!(%error, "locks of an ended connection were not released");
+        }
+    }
+
+    /// What waits in an identity's queue, in order. Expired commands are not shown.
+    ///
+    /// # Errors
+    /// [`CommandReadError`].
+    pub async fn commands(&self, identity: &Identity) -> Result<Vec<CommandItem>, CommandReadError> {
+        let identity = identity.clone();
+        self.inner.writer.submit(0, move |unit| unit.list_commands(&identity)).await
+    }
+
+    /// An identity's dead letters, the newest hundred, in the order they were sent.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn dead_letters(&self, identity: &Identity) -> Result<Vec<DeadLetter>, StoreError> {
+        let query = sqlx::query(SELECT_DEAD_LETTERS).bind(identity.device.as_str()).bind(module_column(identity));
+        let rows = query.fetch_all(&self.inner.readers.0).await?;
+        let letter = |row| -> Result<DeadLetter, StoreError> {
+            let reason = read_reason(column(row, 8)?)?;
+            let item = item(CommandRow::read(row).map_err(StoreError::Read)?, CommandState::DeadLettered)?;
+            Ok(DeadLetter { item, reason, time: Timestamp::from_milliseconds(column(row, 9)?) })
+        };
+        rows.iter().map(letter).collect()
+    }
+
+    /// Empties an identity's queue, and says how many commands it held. What is handed out is
+    /// gone too; dead letters stay.
+    ///
+    /// # Errors
+    /// [`CommandReadError`].
+    pub async fn purge_commands(&self, identity: &Identity) -> Result<u64, CommandReadError> {
+        let identity = identity.clone();
+        self.inner.writer.submit(0, move |unit| unit.purge(&identity)).await
+    }
 }
 
-/// A text that is not `none`, `positive`, `negative` or `full`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not none, positive, negative or full")]
-pub struct InvalidAck(pub String);
+fn column(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<i64, StoreError> {
+    row.column(index).map_err(StoreError::Read)
+}
 
-impl Ack {
-    /// As property `iothub-ack` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Positive => "positive",
-            Self::Negative => "negative",
-            Self::Full => "full",
+/// Checks a command and makes its row, still without a sequence number.
+fn new_row(identity: &Identity, command: NewCommand, now: Timestamp) -> Result<CommandRow, EnqueueError> {
+    let NewCommand { mut message, expiry, ack } = command;
+    let bytes = message.counted_bytes();
+    if bytes > COMMAND_BYTES_MAX {
+        return Err(EnqueueError::TooLarge { bytes });
+    }
+    let expiry = match expiry {
+        None => now.saturating_add(COMMAND_EXPIRY_DEFAULT),
+        Some(expiry) if expiry <= now || expiry > now.saturating_add(COMMAND_EXPIRY_MAX) => {
+            return Err(EnqueueError::InvalidExpiry { expiry });
+        }
+        Some(expiry) => expiry,
+    };
+    let message_id = message.properties.system.message_id.take().unwrap_or_else(|| guid(rand::random()));
+    if message_id.len() > MESSAGE_ID_BYTES_MAX {
+        return Err(EnqueueError::MessageIdTooLong { bytes: message_id.len() });
+    }
+    message.properties.system.message_id = Some(message_id.clone());
+    message.properties.system.to = Some(address(identity));
+    message.properties.system.expiry = Some(expiry);
+    message.properties.system.ack = (ack != Ack::None).then(|| ack.as_str().to_owned());
+    let properties = to_bag(&message.properties)?;
+    let ack = ack.as_str().to_owned();
+    Ok(CommandRow { sequence: 0, message_id, delivery_count: 0, enqueued: now, expiry, ack, properties, body: message.body.into() })
+}
+
+/// The address of a command, which receivers see as `to`.
+fn address(identity: &Identity) -> String {
+    match &identity.module {
+        None => format!("/devices/{}/messages/deviceBound", identity.device),
+        Some(module) => format!("/devices/{}/modules/{module}/messages/deviceBound", identity.device),
+    }
+}
+
+/// The properties in the form they are delivered in. What would not come back from it the same
+/// is refused here rather than when it is delivered.
+fn to_bag(properties: &MessageProperties) -> Result<String, EnqueueError> {
+    let is_token = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    for (name, value) in &properties.application {
+        if name.is_empty() || !is_token(name) || !value.as_deref().is_none_or(is_token) {
+            return Err(EnqueueError::InvalidProperty { name: name.clone() });
+        }
+    }
+    let bag = property_bag::format(properties);
+    match property_bag::parse(&bag) {
+        Ok(read) if read == *properties => Ok(bag),
+        Ok(read) => {
+            let differs = |(name, _): &&(String, Option<String>)| !read.application.iter().any(|(other, _)| other == name);
+            let name = properties.application.iter().find(differs).map(|(name, _)| name.clone()).unwrap_or_default();
+            Err(EnqueueError::InvalidProperty { name })
+        }
+        Err(InvalidPropertyBag::TooLong { length }) => Err(EnqueueError::PropertiesTooLarge { bytes: length }),
+        Err(InvalidPropertyBag::TooMany) => Err(EnqueueError::PropertiesTooLarge { bytes: bag.len() }),
+        Err(InvalidPropertyBag::SystemValue { name }) => Err(EnqueueError::InvalidProperty { name: name.to_owned() }),
+        Err(InvalidPropertyBag::Encoding { .. } | InvalidPropertyBag::NameMissing { .. }) => {
+            Err(EnqueueError::InvalidProperty { name: String::new() })
         }
     }
 }
 
-impl fmt::Display for Ack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
+fn locked(row: CommandRow, lock: LockToken) -> Result<LockedCommand, StoreError> {
+    let properties = row.message_properties()?;
+    Ok(LockedCommand {
+        lock,
+        sequence_number: row.sequence,
+        delivery_count: row.delivery_count,
+        enqueued_time: row.enqueued,
+        message: Message { properties, body: row.body.into() },
+    })
 }
 
-impl FromStr for Ack {
-    type Err = InvalidAck;
+fn item(row: CommandRow, state: CommandState) -> Result<CommandItem, StoreError> {
+    let application = row.message_properties()?.application;
+    let properties: BTreeMap<String, String> = application.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
+    let body = match String::from_utf8(row.body) {
+        Ok(text) => CommandBody::Text(text),
+        Err(error) => CommandBody::Base64(STANDARD.encode(error.as_bytes())),
+    };
+    Ok(CommandItem {
+        message_id: row.message_id,
+        sequence_number: row.sequence,
+        state,
+        delivery_count: row.delivery_count,
+        enqueued_time: row.enqueued,
+        expiry_time: row.expiry,
+        ack: row.ack,
+        properties,
+        body,
+    })
+}
 
-    fn from_str(text: &str) -> Result<Self, InvalidAck> {
-        [Self::None, Self::Positive, Self::Negative, Self::Full]
+impl Unit<'_> {
+    fn enqueue(&mut self, identity: &Identity, row: CommandRow) -> Result<Enqueued, Stop<EnqueueError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
+        let mut queue = self.command_queue(id)?;
+        // Asked with a number that no command has; the real one is drawn only for what is stored.
+        queue.enqueue(u64::MAX, row.expiry).map_err(|full| Stop::Refused(full.into()))?;
+        let row = CommandRow { sequence: self.next_sequence(id)?, ..row };
+        self.insert_command(id, &row)?;
+        Ok(Enqueued { message_id: row.message_id, sequence_number: row.sequence })
+    }
+
+    fn lock_commands(&mut self, identity: &Identity, owner: LockOwner, limit: usize) -> Result<Vec<LockedCommand>, Stop<CommandReadError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
+        let mut queue = self.command_queue(id)?;
+        let handed_out = queue.lock(owner, limit, || LockToken(rand::random()));
+        let commands = handed_out
             .into_iter()
-            .find(|ack| ack.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| InvalidAck(text.to_owned()))
+            .map(|(entry, token)| Ok(locked(self.command_row(id, entry.sequence)?, token)?))
+            .collect::<Result<Vec<_>, Stop<CommandReadError>>>()?;
+        self.locks.set(id, &queue);
+        Ok(commands)
     }
-}
 
-/// A command to store.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NewCommand {
-    /// What to send. A missing message id is made; `to` is set by the hub; `expiry` and `ack` in
-    /// it are overwritten by those below.
-    pub message: Message,
-    /// When it stops being of use: by default in an hour, at most in two days.
-    pub expiry: Option<Timestamp>,
-    /// The feedback wanted.
-    pub ack: Ack,
-}
+    fn settle(&mut self, identity: &Identity, lock: LockToken, settlement: Settlement) -> Result<(), Stop<SettleError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(LockLost) };
+        let mut queue = self.command_queue(id)?;
+        match queue.settle(lock, settlement).map_err(|lost| Stop::Refused(lost.into()))? {
+            Settled::Completed { sequence } => self.delete_command(id, sequence)?,
+            Settled::DeadLettered { sequence, reason } => self.dead_letter(id, sequence, reason)?,
+            Settled::Requeued { sequence, delivery_count } => self.set_delivery_count(id, sequence, delivery_count)?,
+        }
+        self.locks.set(id, &queue);
+        Ok(())
+    }
 
-/// A command that is on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enqueued {
-    /// The sender's message id, or the one made for it.
-    pub message_id: String,
-    /// Its position in the queue, from 1, never used again.
-    pub sequence_number: u64,
-}
+    fn release(&mut self, identity: &Identity, owner: LockOwner) -> Result<(), Stop<StoreError>> {
+        let Some(id) = self.identity_id(identity)? else { return Ok(()) };
+        let mut queue = self.command_queue(id)?;
+        queue.release(owner);
+        self.locks.set(id, &queue);
+        Ok(())
+    }
 
-/// Why a command was not stored.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum EnqueueError {
-    /// No such identity.
-    #[error(transparent)]
-    UnknownIdentity(#[from] UnknownIdentity),
-    /// 50 commands wait already.
-    #[error("{COMMAND_QUEUE_DEPTH_MAX} commands wait already, the most that may")]
-    QueueFull,
-    /// Body and properties together are over 64 KiB, or the properties alone over what a
-    /// property bag may hold.
-    #[error("a command may have {COMMAND_BYTES_MAX} bytes, this one has {bytes}")]
-    TooLarge {
-        /// How many it has.
-        bytes: usize,
-    },
-    /// An expiry in the past or more than two days ahead.
-    #[error("a command must expire in the future and within {} hours, not at {expiry}", COMMAND_EXPIRY_MAX.as_secs() / 3600)]
-    InvalidExpiry {
-        /// What was asked for.
-        expiry: Timestamp,
-    },
-    /// A message id over 128 bytes.
-    #[error("a message id may have at most {MESSAGE_ID_BYTES_MAX} bytes, this one has {bytes}")]
-    MessageIdTooLong {
-        /// How many it has.
-        bytes: usize,
-    },
-    /// A property whose name or value has other than ASCII token characters, or whose name is a
-    /// system property's.
-    #[error("the property {name:?} may have only ASCII letters, digits and !#$%&'*+-.^_`|~ in name and value, and no system property's name")]
-    InvalidProperty {
-        /// Its name.
-        name: String,
-    },
-    /// More properties than a property bag may hold.
-    #[error("a command's properties take {bytes} bytes as a property bag, more than it may hold")]
-    PropertiesTooLarge {
-        /// How many they take when encoded.
-        bytes: usize,
-    },
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+    fn list_commands(&mut self, identity: &Identity) -> Result<Vec<CommandItem>, Stop<CommandReadError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
+        let queue = self.command_queue(id)?;
+        let shown = |entry: &Entry| -> Result<CommandItem, Stop<CommandReadError>> {
+            let state = if entry.lock.is_some() { CommandState::Invisible } else { CommandState::Enqueued };
+            Ok(item(self.command_row(id, entry.sequence)?, state)?)
+        };
+        queue.entries().iter().map(shown).collect()
+    }
 
-/// A command handed to a reader, which must settle it or release it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LockedCommand {
-    /// Names this handing-out when settling.
-    pub lock: LockToken,
-    /// Its position in the queue.
-    pub sequence_number: u64,
-    /// How often it was abandoned before.
-    pub delivery_count: u32,
-    /// When it was stored.
-    pub enqueued_time: Timestamp,
-    /// The message with `message_id`, `to`, `expiry` and, unless none is wanted, `ack` set.
-    pub message: Message,
-}
-
-/// Why commands were not read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CommandReadError {
-    /// No such identity.
-    #[error(transparent)]
-    UnknownIdentity(#[from] UnknownIdentity),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a command was not settled.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SettleError {
-    /// The lock is not held any more: settled, released, purged, or the identity is gone.
-    #[error("the lock on the command is gone")]
-    LockLost,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a command was dead-lettered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeadLetterReason {
-    /// Nobody completed it in time.
-    Expired,
-    /// The device rejected it.
-    Rejected,
-    /// It was abandoned too often.
-    DeliveryCountExceeded,
-}
-
-/// A command that will not be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The command as it stood.
-    pub item: model::api::CommandItem,
-    /// Why.
-    pub reason: DeadLetterReason,
-    /// When that was found.
-    pub time: Timestamp,
+    fn purge(&mut self, identity: &Identity) -> Result<u64, Stop<CommandReadError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
+        let mut queue = self.command_queue(id)?;
+        let purged = queue.purge() as u64;
+        self.delete_commands(id)?;
+        self.locks.set(id, &queue);
+        Ok(purged)
+    }
 }

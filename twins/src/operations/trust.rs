@@ -1,11 +1,14 @@
 //! Enrolled certificate authorities and shared access policies. Both are kept as given: `certs`
 //! judges them.
 
-use model::Timestamp;
 use model::api::CaState;
+use model::{Policy, Rights, Secret, Timestamp};
+use rusqlite::params;
 use thiserror::Error;
 
 use crate::error::StoreError;
+use crate::handle::Twins;
+use crate::store::{ReadRow, Stop, Unit, refuse};
 
 /// An enrolled certificate authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,4 +69,147 @@ pub enum CreatePolicyError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+const SELECT_CAS: &str =
+    "SELECT thumbprint, certificate, state, id_scope, enrolled FROM certificate_authorities ORDER BY enrolled, thumbprint";
+
+impl Twins {
+    /// Every enrolled CA, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cas(&self) -> Result<Vec<StoredCa>, StoreError> {
+        let rows = sqlx::query(SELECT_CAS).fetch_all(&self.inner.readers.0).await?;
+        rows.iter().map(read_ca).collect()
+    }
+
+    /// Enrols a CA.
+    ///
+    /// # Errors
+    /// [`AddCaError`].
+    pub async fn add_ca(&self, ca: NewCa) -> Result<StoredCa, AddCaError> {
+        self.inner.writer.submit(ca.certificate_pem.len(), move |unit| unit.add_ca(ca)).await
+    }
+
+    /// Switches a CA on or off.
+    ///
+    /// # Errors
+    /// [`CaError`].
+    pub async fn set_ca_state(&self, thumbprint: &str, state: CaState) -> Result<StoredCa, CaError> {
+        let thumbprint = thumbprint.to_ascii_uppercase();
+        self.inner.writer.submit(0, move |unit| unit.set_ca_state(&thumbprint, state)).await
+    }
+
+    /// Removes a CA.
+    ///
+    /// # Errors
+    /// [`CaError`].
+    pub async fn delete_ca(&self, thumbprint: &str) -> Result<(), CaError> {
+        let thumbprint = thumbprint.to_ascii_uppercase();
+        self.inner.writer.submit(0, move |unit| unit.delete_ca(thumbprint)).await
+    }
+
+    /// Every policy with its keys, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn policies(&self) -> Result<Vec<Policy>, StoreError> {
+        let query = sqlx::query("SELECT name, \"primary\", secondary, rights FROM policies ORDER BY name");
+        query.fetch_all(&self.inner.readers.0).await?.iter().map(read_policy).collect()
+    }
+
+    /// Creates a policy. Its keys are stored as they are: the database and its backups hold them.
+    ///
+    /// # Errors
+    /// [`CreatePolicyError`].
+    pub async fn create_policy(&self, policy: Policy) -> Result<(), CreatePolicyError> {
+        self.inner.writer.submit(0, move |unit| unit.create_policy(policy)).await
+    }
+}
+
+fn read_ca(row: &impl ReadRow) -> Result<StoredCa, StoreError> {
+    let inconsistent = |column, reason: String| StoreError::Inconsistent { table: "certificate_authorities", column, reason };
+    let text = |index| row.column::<String>(index).map_err(StoreError::Read);
+    let number = |index| row.column::<i64>(index).map_err(StoreError::Read);
+    let state = match number(2)? {
+        0 => CaState::Unverified,
+        1 => CaState::Enabled,
+        2 => CaState::Disabled,
+        other => return Err(inconsistent("state", other.to_string())),
+    };
+    Ok(StoredCa {
+        thumbprint: text(0)?,
+        certificate_pem: text(1)?,
+        state,
+        id_scope: serde_json::from_str(&text(3)?).map_err(|error| inconsistent("id_scope", error.to_string()))?,
+        enrolled: Timestamp::from_milliseconds(number(4)?),
+    })
+}
+
+fn state_column(state: CaState) -> i64 {
+    match state {
+        CaState::Unverified => 0,
+        CaState::Enabled => 1,
+        CaState::Disabled => 2,
+    }
+}
+
+fn read_policy(row: &impl ReadRow) -> Result<Policy, StoreError> {
+    let text = |index| row.column::<String>(index).map_err(StoreError::Read);
+    let key = |index, column| {
+        Secret::from_base64(&text(index)?).map_err(|error| StoreError::Inconsistent {
+            table: "policies",
+            column,
+            reason: error.to_string(),
+        })
+    };
+    let rights = u8::try_from(row.unsigned(3).map_err(StoreError::Read)?).unwrap_or(0);
+    Ok(Policy { name: text(0)?, primary: key(1, "primary")?, secondary: key(2, "secondary")?, rights: Rights::from_bits(rights) })
+}
+
+impl Unit<'_> {
+    fn add_ca(&mut self, ca: NewCa) -> Result<StoredCa, Stop<AddCaError>> {
+        let thumbprint = ca.thumbprint.to_ascii_uppercase();
+        let stored =
+            StoredCa { thumbprint, certificate_pem: ca.certificate_pem, state: ca.state, id_scope: ca.id_scope, enrolled: self.now() };
+        let inserted = self.connection.execute(
+            "INSERT OR IGNORE INTO certificate_authorities (thumbprint, certificate, state, id_scope, enrolled) VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                stored.thumbprint,
+                stored.certificate_pem,
+                state_column(stored.state),
+                serde_json::json!(stored.id_scope).to_string(),
+                stored.enrolled.as_milliseconds(),
+            ],
+        )?;
+        if inserted == 0 { refuse(AddCaError::AlreadyExists(stored.thumbprint)) } else { Ok(stored) }
+    }
+
+    fn set_ca_state(&mut self, thumbprint: &str, state: CaState) -> Result<StoredCa, Stop<CaError>> {
+        let mut statement = self.connection.prepare_cached(
+            "UPDATE certificate_authorities SET state = ?2 WHERE thumbprint = ?1 \
+             RETURNING thumbprint, certificate, state, id_scope, enrolled",
+        )?;
+        let mut rows = statement.query(params![thumbprint, state_column(state)])?;
+        match rows.next()? {
+            Some(row) => Ok(read_ca(row)?),
+            None => refuse(CaError::NotFound(thumbprint.to_owned())),
+        }
+    }
+
+    fn delete_ca(&mut self, thumbprint: String) -> Result<(), Stop<CaError>> {
+        match self.connection.execute("DELETE FROM certificate_authorities WHERE thumbprint = ?1", [&thumbprint])? {
+            0 => refuse(CaError::NotFound(thumbprint)),
+            _ => Ok(()),
+        }
+    }
+
+    fn create_policy(&mut self, policy: Policy) -> Result<(), Stop<CreatePolicyError>> {
+        let inserted = self.connection.execute(
+            "INSERT OR IGNORE INTO policies (name, \"primary\", secondary, rights) VALUES (?1, ?2, ?3, ?4)",
+            params![policy.name, policy.primary.to_base64(), policy.secondary.to_base64(), policy.rights.bits()],
+        )?;
+        if inserted == 0 { refuse(CreatePolicyError::AlreadyExists(policy.name)) } else { Ok(()) }
+    }
 }

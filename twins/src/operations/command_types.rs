@@ -1,0 +1,175 @@
+//! What goes into and comes out of command queues.
+
+use std::fmt;
+use std::str::FromStr;
+
+use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_MAX, MESSAGE_ID_BYTES_MAX};
+use model::{Message, Timestamp};
+use thiserror::Error;
+
+use crate::command_queue::{DeadLetterReason, LockLost, LockToken, QueueFull};
+use crate::error::{StoreError, UnknownIdentity};
+
+/// Which feedback a sender wants of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ack {
+    /// None.
+    #[default]
+    None,
+    /// When it was completed.
+    Positive,
+    /// When it was dead-lettered.
+    Negative,
+    /// Either.
+    Full,
+}
+
+/// A text that is not `none`, `positive`, `negative` or `full`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is not none, positive, negative or full")]
+pub struct InvalidAck(pub String);
+
+impl Ack {
+    /// As property `iothub-ack` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Ack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Ack {
+    type Err = InvalidAck;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAck> {
+        [Self::None, Self::Positive, Self::Negative, Self::Full]
+            .into_iter()
+            .find(|ack| ack.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| InvalidAck(text.to_owned()))
+    }
+}
+
+/// A command to store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewCommand {
+    /// What to send. A missing message id is made; `to` is set by the hub; `expiry` and `ack` in
+    /// it are overwritten by those below.
+    pub message: Message,
+    /// When it stops being of use: by default in an hour, at most in two days.
+    pub expiry: Option<Timestamp>,
+    /// The feedback wanted.
+    pub ack: Ack,
+}
+
+/// A command that is on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The sender's message id, or the one made for it.
+    pub message_id: String,
+    /// Its position in the queue, from 1, never used again.
+    pub sequence_number: u64,
+}
+
+/// Why a command was not stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EnqueueError {
+    /// No such identity.
+    #[error(transparent)]
+    UnknownIdentity(#[from] UnknownIdentity),
+    /// 50 commands wait already.
+    #[error(transparent)]
+    QueueFull(#[from] QueueFull),
+    /// Body and properties together are over 64 KiB.
+    #[error("a command may have {COMMAND_BYTES_MAX} bytes, this one has {bytes}")]
+    TooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// An expiry in the past or more than two days ahead.
+    #[error("a command must expire in the future and within {} hours, not at {expiry}", COMMAND_EXPIRY_MAX.as_secs() / 3600)]
+    InvalidExpiry {
+        /// What was asked for.
+        expiry: Timestamp,
+    },
+    /// A message id over 128 bytes.
+    #[error("a message id may have at most {MESSAGE_ID_BYTES_MAX} bytes, this one has {bytes}")]
+    MessageIdTooLong {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// A property whose name or value has other than ASCII token characters, or whose name is a
+    /// system property's.
+    #[error(
+        "the property {name:?} may have only ASCII letters, digits and !#$%&'*+-.^_`|~ in name and value, and no system property's name"
+    )]
+    InvalidProperty {
+        /// Its name.
+        name: String,
+    },
+    /// More properties than a property bag may hold.
+    #[error("a command's properties take {bytes} bytes as a property bag, more than it may hold")]
+    PropertiesTooLarge {
+        /// How many they take when encoded.
+        bytes: usize,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A command handed to a reader, which must settle it or release it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedCommand {
+    /// Names this handing-out when settling.
+    pub lock: LockToken,
+    /// Its position in the queue.
+    pub sequence_number: u64,
+    /// How often it was abandoned before.
+    pub delivery_count: u32,
+    /// When it was stored.
+    pub enqueued_time: Timestamp,
+    /// The message with `message_id`, `to`, `expiry` and, unless none is wanted, `ack` set.
+    pub message: Message,
+}
+
+/// Why commands were not read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CommandReadError {
+    /// No such identity.
+    #[error(transparent)]
+    UnknownIdentity(#[from] UnknownIdentity),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a command was not settled.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SettleError {
+    /// The lock is not held any more: settled, released, purged, or the identity is gone.
+    #[error(transparent)]
+    LockLost(#[from] LockLost),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A command that will not be delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The command as it stood.
+    pub item: model::api::CommandItem,
+    /// Why.
+    pub reason: DeadLetterReason,
+    /// When that was found.
+    pub time: Timestamp,
+}

@@ -1,0 +1,23 @@
+//! The database: opening it, its one writer, its readers, and its rows.
+
+mod connection;
+mod load;
+mod lock_table;
+mod migrate;
+mod reader;
+mod row;
+mod unit;
+mod writer;
+
+pub(crate) mod command_rows;
+pub(crate) mod identity_rows;
+pub(crate) mod twin_rows;
+
+pub use connection::ConnectionError;
+pub(crate) use connection::open_writer_connection;
+pub(crate) use load::load_identities;
+pub(crate) use migrate::migrate;
+pub(crate) use reader::Readers;
+pub(crate) use row::ReadRow;
+pub(crate) use unit::{Stop, Unit, refuse};
+pub(crate) use writer::{QueueBounds, Writer};

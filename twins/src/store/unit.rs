@@ -1,0 +1,73 @@
+//! What one operation sees of the transaction it runs in.
+
+use model::{Clock, Timestamp};
+use rusqlite::Connection;
+
+use super::lock_table::LockTable;
+use crate::error::{SqliteFailure, StoreError};
+use crate::identity_table::IdentityChange;
+
+/// .NET ticks (100 ns since year 1) at 1970-01-01.
+const TICKS_AT_EPOCH: i64 = 621_355_968_000_000_000;
+const TICKS_PER_MILLISECOND: i64 = 10_000;
+
+/// The writer's transaction and what goes with it. Everything done through it holds once the
+/// transaction is committed, and only then.
+pub(crate) struct Unit<'w> {
+    pub(crate) connection: &'w Connection,
+    pub(crate) locks: &'w mut LockTable,
+    pub(crate) clock: &'w Clock,
+    /// Told to the table in memory after the commit and before any answer.
+    pub(crate) changes: &'w mut Vec<IdentityChange>,
+    /// The ticks in the generation id given last.
+    pub(crate) last_generation: &'w mut i64,
+}
+
+/// Why an operation ends early.
+#[derive(Debug)]
+pub(crate) enum Stop<E> {
+    /// It is refused, having written nothing; the transaction goes on.
+    Refused(E),
+    /// SQLite failed; the transaction fails with it.
+    Sqlite(SqliteFailure),
+}
+
+impl<E> From<rusqlite::Error> for Stop<E> {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+impl<E> From<SqliteFailure> for Stop<E> {
+    fn from(failure: SqliteFailure) -> Self {
+        Self::Sqlite(failure)
+    }
+}
+
+/// A row that makes no sense refuses the operation that met it, not everybody else's.
+impl<E: From<StoreError>> From<StoreError> for Stop<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Ends an operation with a refusal.
+pub(crate) fn refuse<T, E>(error: impl Into<E>) -> Result<T, Stop<E>> {
+    Err(Stop::Refused(error.into()))
+}
+
+impl Unit<'_> {
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A generation id never given before by this process, and unlikely by another: 18 digits,
+    /// the creation's .NET ticks with random digits below a millisecond.
+    pub(crate) fn new_generation(&mut self) -> String {
+        let random = rand::random_range(0..TICKS_PER_MILLISECOND);
+        let ticks = TICKS_AT_EPOCH + self.now().as_milliseconds() * TICKS_PER_MILLISECOND + random;
+        *self.last_generation = ticks.max(*self.last_generation + 1);
+        format!("{:018}", *self.last_generation)
+    }
+}
