@@ -9,6 +9,7 @@ mod args;
 mod auth;
 mod commands;
 mod config;
+mod data_dir;
 mod dev;
 mod drain;
 mod event_codec;
@@ -25,4 +26,104 @@ mod serve;
 mod telemetry;
 mod twin_sync;
 
-fn main() {}
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use model::Clock;
+
+use crate::args::{Arguments, CheckArguments, Command, LogFormat};
+use crate::config::ConfigError;
+use crate::serve::{StartError, Stop};
+
+/// A wrong command line, or a configuration with faults (`EX_USAGE`).
+const EXIT_USAGE: u8 = 64;
+/// The hub could not start, or failed.
+const EXIT_FAILURE: u8 = 1;
+/// A second signal ended the hub while it was still stopping.
+const EXIT_HURRIED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    match &arguments.command {
+        Command::Check(check) => check_configuration(check),
+        Command::Dev(dev) => run(dev.start.log_format, serve::dev(dev, Clock::system())),
+        Command::Serve(serve) => run(serve.start.log_format, serve::serve(serve, Clock::system())),
+    }
+}
+
+/// Prints help, or what is wrong with the command line.
+fn explain(error: &clap::Error) -> ExitCode {
+    // There is nobody left to tell when this cannot be printed.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the report is what this command is for")]
+fn check_configuration(arguments: &CheckArguments) -> ExitCode {
+    match config::load(&arguments.config, &[], Clock::system().now()) {
+        Ok(_) => {
+            println!("{} has no fault", arguments.config.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{}", with_causes(&error));
+            ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Runs a hub to its end.
+#[expect(clippy::print_stderr, reason = "logging is not for the answer to a command")]
+fn run(format: LogFormat, hub: impl Future<Output = Result<Stop, StartError>>) -> ExitCode {
+    observe::log_to_stderr(format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("isthmus: cannot start the runtime: {error}");
+            return ExitCode::from(EXIT_FAILURE);
+        }
+    };
+    let outcome = runtime.block_on(hub);
+    // What was to be waited for has been.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Stop::Drained) => ExitCode::SUCCESS,
+        Ok(Stop::Hurried) => ExitCode::from(EXIT_HURRIED),
+        Err(error) => {
+            eprintln!("isthmus: {}", with_causes(&error));
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &StartError) -> u8 {
+    match error {
+        StartError::Config(ConfigError::Read { .. } | ConfigError::Faulty { .. }) => EXIT_USAGE,
+        StartError::DataDir(_)
+        | StartError::Dev(_)
+        | StartError::Bind(_)
+        | StartError::System(_)
+        | StartError::ServerIdentity(_)
+        | StartError::Tls(_)
+        | StartError::Hub(_)
+        | StartError::Policy { .. }
+        | StartError::Store(_)
+        | StartError::Ports(_) => EXIT_FAILURE,
+    }
+}
+
+/// The error and everything that caused it, on one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,208 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use certs::issue::Issuer;
+use model::{Clock, Thumbprint, Timestamp};
+
+use super::resolve::Resolver;
+use super::*;
+use crate::listener::address::Need;
+
+/// A directory with a server certificate where the defaults look for one.
+struct Fixture {
+    directory: tempfile::TempDir,
+    now: Timestamp,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("directory");
+        let now = Clock::system().now();
+        let ca = Issuer::create("test", now, Duration::from_secs(86_400)).expect("CA");
+        let issued = ca.issue_server(&["localhost"], now).expect("certificate");
+        let fixture = Self { directory, now };
+        fixture.write("trust/server.pem", &issued.chain_pem, 0o644);
+        fixture.write("trust/server.key", &issued.key_pem, 0o600);
+        fixture
+    }
+
+    fn write(&self, path: &str, text: &str, mode: u32) {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directory");
+        fs::write(&path, text).expect("write");
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("mode");
+    }
+
+    fn resolve(&self, text: &str, listen: &[&str]) -> (Option<Settings>, Vec<String>) {
+        let mut faults = Faults::default();
+        let document = read(text, &mut faults);
+        let listen: Vec<ListenOverride> = listen.iter().map(|text| text.parse().expect(text)).collect();
+        let environment = |name: &str| (name == "KEY").then(|| "c2VjcmV0".to_owned());
+        let resolver = Resolver { base: self.directory.path(), environment: &environment, now: self.now };
+        let settings = resolver.resolve(document, &listen, &mut faults);
+        (settings, faults.0.iter().map(ToString::to_string).collect())
+    }
+
+    /// Each expected part must be in exactly one fault, and there are no others.
+    fn check(&self, text: &str, expected: &[&str]) {
+        let (_, faults) = self.resolve(text, &[]);
+        assert_eq!(faults.len(), expected.len(), "{text}\n{faults:#?}");
+        for part in expected {
+            assert_eq!(faults.iter().filter(|fault| fault.contains(part)).count(), 1, "{part} in {faults:#?}");
+        }
+    }
+
+    fn accepted(&self, text: &str, listen: &[&str]) -> Settings {
+        let (settings, faults) = self.resolve(text, listen);
+        assert_eq!(faults, Vec::<String>::new(), "{text}");
+        settings.expect("settings")
+    }
+}
+
+#[test]
+fn the_default_file_says_what_holds_without_it() {
+    let defaults = Document::default();
+    let mut faults = Faults::default();
+    let written = read(&template::render(&defaults.hub.host_names), &mut faults);
+    assert_eq!(faults, Faults::default());
+    assert_eq!(written, defaults);
+    assert_eq!(read("", &mut faults), defaults);
+}
+
+#[test]
+fn the_default_file_shows_every_key_there_is() {
+    let written: Table = template::render(&["localhost".to_owned()]).parse().expect("TOML");
+    for (section, keys) in &written {
+        // A key that is nowhere provokes the list of those that are known.
+        let mut faults = Faults::default();
+        read(&format!("[{section}]\nnowhere = 1"), &mut faults);
+        let fault = faults.0.iter().find(|fault| fault.key.ends_with("nowhere")).expect("a fault");
+        let known = fault.problem.split_once("known are ").expect("a list").1;
+        let mut known: Vec<&str> = known.split(", ").collect();
+        let mut shown: Vec<&str> = keys.as_table().expect("a table").keys().map(String::as_str).collect();
+        known.sort_unstable();
+        shown.sort_unstable();
+        assert_eq!(shown, known, "[{section}]");
+    }
+}
+
+#[test]
+fn every_fault_is_reported_at_once_with_its_key() {
+    Fixture::new().check(
+        "
+        colour = 1
+        [hub]
+        partitions = 2000
+        host_names = [\"hub.example:8883\"]
+        datadir = \"x\"
+        [listeners]
+        mqtt = \"8883\"
+        https = [\"127.0.0.1:8443\", 7]
+        kafka = \"127.0.0.1:9093\"
+        [connections]
+        handshake_timeout = 10
+        drain_timeout = \"1h\"
+        [event_log]
+        segment_size = \"64 MB\"
+        tail_max = \"1 KiB\"
+        [[operator]]
+        name = \"a\"
+        thumbprint = \"AB\"
+        ",
+        &[
+            "colour: is not a key here; known are hub, tls, listeners, connections, trust, event_log, operator, policy",
+            "hub.partitions: an event hub has 1 to 1024 partitions, not 2000",
+            "hub.host_names[0]: a host name has",
+            "hub.datadir: is not a key here; known are host_names, partitions, data_dir",
+            "listeners.mqtt: \"8883\" is not an address",
+            "listeners.https[1]: \"7\" is not an address",
+            "listeners.kafka: the listener kafka is not built yet",
+            "connections.handshake_timeout: invalid type: integer",
+            "connections.drain_timeout: may be 10m at most",
+            "event_log.segment_size: \"64 MB\" is not a size",
+            "event_log.tail_max: must lie between 1 MiB and 1 GiB",
+            "operator[0].thumbprint: a thumbprint is 40",
+            "operator[0].policy: is missing",
+        ],
+    );
+}
+
+#[test]
+fn each_fault_by_itself_is_explained() {
+    let fixture = Fixture::new();
+    let pin = |policy: &str, digits: usize| {
+        format!("[[operator]]\nname = \"a\"\nthumbprint = \"{}\"\npolicy = \"{policy}\"", "ab".repeat(digits))
+    };
+    let policy = |primary: &str| {
+        format!("[[policy]]\nname = \"p\"\nrights = [\"service_connect\"]\nprimary_key = {primary}\nsecondary_key = {{ env = \"KEY\" }}")
+    };
+    fixture.write("public.key", "c2VjcmV0", 0o644);
+    fixture.write("empty.key", "\n", 0o600);
+    fixture.write("other.pem", "no certificate", 0o644);
+    for (text, fault) in [
+        ("mqtt = ".to_owned(), "TOML parse error at line 1"),
+        ("hub = 1".to_owned(), "hub: must be a table: write [hub]"),
+        ("operator = 1".to_owned(), "operator: must be a list of tables: write [[operator]]"),
+        ("operator = [1]".to_owned(), "operator[0]: must be a table"),
+        ("[hub]\nhost_names = []".to_owned(), "hub.host_names: is empty"),
+        ("[hub]\nhost_names = \"a\"".to_owned(), "hub.host_names: invalid type: string"),
+        ("[hub]\ndata_dir = \"nowhere\"".to_owned(), "is not a directory; make it"),
+        ("[listeners]\nmqtt = []".to_owned(), "listeners.mqtt: must be an address"),
+        ("[listeners]\nmqtt = \"127.0.0.1:8443\"".to_owned(), "listeners.https: 127.0.0.1:8443 is given twice"),
+        ("[connections]\nhandshakes_max = 0".to_owned(), "connections.handshakes_max: must lie between"),
+        ("[connections]\nhandshake_timeout = \"1ms\"".to_owned(), "connections.handshake_timeout: must lie between"),
+        ("[trust]\nclock_skew = \"1 day\"".to_owned(), "trust.clock_skew: may be 1h at most"),
+        ("[tls]\ncertificate = \"none.pem\"".to_owned(), "tls.certificate: cannot read"),
+        ("[tls]\ncertificate = \"other.pem\"".to_owned(), "tls: the server certificate is no chain"),
+        ("[tls]\nkey = \"PRIVATE KEY\"".to_owned(), "tls.key: "),
+        ("[tls]\nkey = { env = \"NONE\" }".to_owned(), "tls.key: the environment variable NONE is not set"),
+        (pin("nobody", 32), "operator[0].policy: \"nobody\" is no policy"),
+        (pin("service", 20), "operator[0].thumbprint: is SHA-1"),
+        (policy("{ file = \"public.key\" }"), "policy[0].primary_key: "),
+        (policy("{ file = \"empty.key\" }"), "policy[0].primary_key: a key must be base64"),
+        (policy("{ env = \"KEY\" }") + "\n" + &policy("{ env = \"KEY\" }"), "policy[1].name: \"p\" is the name of another policy, too"),
+        (policy("{ env = \"KEY\" }").replace("service_connect", "everything"), "policy[0].rights: "),
+    ] {
+        fixture.check(&text, &[fault]);
+    }
+}
+
+#[test]
+fn secrets_come_from_private_files_or_the_environment() {
+    let fixture = Fixture::new();
+    fixture.write("p.key", "c2VjcmV0\n", 0o600);
+    let settings = fixture.accepted(
+        &format!(
+            "[[policy]]\nname = \"p\"\nrights = [\"registry_read\", \"service_connect\"]\n\
+             primary_key = {{ file = \"p.key\" }}\nsecondary_key = {{ env = \"KEY\" }}\n\
+             [[operator]]\nname = \"ci\"\nthumbprint = \"{}\"\npolicy = \"p\"",
+            "ab".repeat(32)
+        ),
+        &[],
+    );
+    let [policy] = settings.policies.as_slice() else { panic!("{:?}", settings.policies) };
+    assert_eq!((policy.primary.expose(), policy.secondary.expose()), (&b"secret"[..], &b"secret"[..]));
+    let [operator] = settings.hub.operators.as_slice() else { panic!("{:?}", settings.hub.operators) };
+    assert_eq!(operator.thumbprint, Thumbprint::Sha256([0xAB; 32]));
+    assert_eq!(operator.rights, Rights::REGISTRY_READ | Rights::SERVICE_CONNECT);
+    let printed = format!("{settings:?}");
+    assert!(!printed.contains("PRIVATE KEY") && !printed.contains("c2VjcmV0"), "{printed}");
+}
+
+#[test]
+fn flags_take_the_place_of_what_the_configuration_says() {
+    let fixture = Fixture::new();
+    let ports =
+        |targets: &[crate::listener::address::Target]| -> Vec<String> { targets.iter().map(|target| target.address.to_string()).collect() };
+
+    let settings = fixture.accepted("", &[]);
+    assert_eq!(ports(&settings.listeners.https), ["127.0.0.1:443", "[::1]:443", "127.0.0.1:8443", "[::1]:8443"]);
+    let needs: Vec<Need> = settings.listeners.https.iter().map(|target| target.need).collect();
+    assert_eq!(needs, [Need::WherePossible, Need::WherePossible, Need::Required, Need::WhereItExists]);
+    assert_eq!(ports(&settings.listeners.metrics), ["127.0.0.1:9464"]);
+
+    let settings = fixture.accepted("", &["https=127.0.0.1:0", "mqtt=127.0.0.1:1", "mqtt=[::1]:2", "metrics=off", "kafka=off"]);
+    assert_eq!(ports(&settings.listeners.https), ["127.0.0.1:0"], "443 goes, too");
+    assert_eq!(ports(&settings.listeners.mqtt), ["127.0.0.1:1", "[::1]:2"]);
+    assert_eq!(ports(&settings.listeners.metrics), Vec::<String>::new());
+}

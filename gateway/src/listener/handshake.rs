@@ -1,0 +1,95 @@
+//! The TLS handshake of one connection: within a deadline, within a limit, proving possession of
+//! a key and nothing more.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certs::{ChainReject, PeerChain};
+use rustls::server::Acceptor;
+use rustls::{ProtocolVersion, ServerConfig, ServerConnection};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::Peer;
+
+/// Handshakes of all listeners together.
+#[derive(Debug, Clone)]
+pub(crate) struct Handshakes {
+    permits: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+/// Why a socket never became a connection.
+#[derive(Debug, Error)]
+pub(crate) enum HandshakeFailure {
+    /// The peer was too slow.
+    #[error("the TLS handshake was not over within {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The peer went away, or did not speak TLS as it must.
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+    /// The peer's certificates are not worth judging.
+    #[error("the client's certificates are refused")]
+    Chain(#[from] ChainReject),
+}
+
+impl HandshakeFailure {
+    /// A stable name for logs and metrics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "timed_out",
+            Self::Tls(error) if error.kind() == io::ErrorKind::UnexpectedEof => "closed_by_peer",
+            Self::Tls(_) => "tls",
+            Self::Chain(reject) => reject.name(),
+        }
+    }
+
+    /// Whether it cost us more than a look: a peer that connects and goes again, as probes of
+    /// load balancers do, did not.
+    pub(crate) fn is_costly(&self) -> bool {
+        match self {
+            Self::Tls(error) => error.kind() != io::ErrorKind::UnexpectedEof,
+            Self::TimedOut(_) | Self::Chain(_) => true,
+        }
+    }
+}
+
+impl Handshakes {
+    /// At most `simultaneous` are computed at once, and each is over within `timeout`.
+    pub(crate) fn new(simultaneous: usize, timeout: Duration) -> Self {
+        Self { permits: Arc::new(Semaphore::new(simultaneous)), timeout }
+    }
+
+    /// Makes a TLS stream of `socket` and says who is at its other end.
+    pub(crate) async fn accept(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        config: Arc<ServerConfig>,
+    ) -> Result<(TlsStream<TcpStream>, Peer), HandshakeFailure> {
+        let handshake = self.within_limit(socket, config);
+        let timed = tokio::time::timeout(self.timeout, handshake).await;
+        let stream = timed.map_err(|_| HandshakeFailure::TimedOut(self.timeout))?.map_err(HandshakeFailure::Tls)?;
+        let peer = peer(address, stream.get_ref().1)?;
+        Ok((stream, peer))
+    }
+
+    /// A permit is taken only once the client's first flight is here as a whole: those who
+    /// connect and say nothing cannot use up the permits.
+    async fn within_limit(&self, socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+        let _permit = self.permits.acquire().await.map_err(io::Error::other)?;
+        hello.into_stream(config).await
+    }
+}
+
+fn peer(address: SocketAddr, connection: &ServerConnection) -> Result<Peer, ChainReject> {
+    let chain = connection.peer_certificates().filter(|chain| !chain.is_empty()).map(PeerChain::new).transpose()?;
+    let tls = if connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) { "1.3" } else { "1.2" };
+    Ok(Peer { address, chain, server_name: connection.server_name().map(str::to_owned), tls })
+}
