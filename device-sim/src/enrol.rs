@@ -1,0 +1,105 @@
+//! Making devices known to the hub and giving each its certificate.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certs::issue::{IssueError, Issuer};
+use hubctl::client::{ConnectError, ConnectOptions};
+use hubctl::{ClientError, DataDirectory, HubClient};
+use model::api::{Authentication, AuthenticationType, BulkError, BulkItem};
+use model::limits::BULK_OPERATIONS_MAX;
+use model::{Clock, DeviceId, Identity};
+use thiserror::Error;
+
+use crate::transport::mqtt::Credentials;
+
+/// How long the fleet's certificates are valid.
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Why there is no fleet.
+#[derive(Debug, Error)]
+pub(crate) enum EnrolError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("{} cannot be read ({source}); --data-dir must name a directory in which `isthmus dev` has run", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("a device certificate could not be issued: {0}")]
+    Issue(#[from] IssueError),
+    #[error("a device certificate cannot be used: {0}")]
+    Tls(#[from] certs::tls::TlsConfigError),
+    #[error("the hub refused to create {device}: {error}: {text}")]
+    Refused { device: String, error: String, text: String },
+    #[error("the work of issuing certificates was cut off")]
+    CutOff,
+}
+
+/// Creates the devices that do not exist yet and issues a certificate to each. A device that
+/// exists is taken as it is.
+pub(crate) async fn enrol(directory: &DataDirectory, devices: &[DeviceId], clock: &Clock) -> Result<Vec<Credentials>, EnrolError> {
+    let options = ConnectOptions { data_directory: Some(directory.path().to_owned()), ..ConnectOptions::default() };
+    let hub = options.connect(clock.clone())?;
+    for chunk in devices.chunks(BULK_OPERATIONS_MAX) {
+        create(&hub, chunk).await?;
+    }
+    let issuing = Issuing::open(directory, hub.host(), clock.clone())?;
+    let devices = devices.to_vec();
+    // A key and a signature each: some hundred microseconds of one core.
+    let issued = tokio::task::spawn_blocking(move || devices.into_iter().map(|device| issuing.issue(device)).collect());
+    issued.await.unwrap_or(Err(EnrolError::CutOff))
+}
+
+async fn create(hub: &HubClient, devices: &[DeviceId]) -> Result<(), EnrolError> {
+    let operations: Vec<BulkItem> = devices.iter().map(creation).collect();
+    let result = hub.bulk(&operations).await?;
+    match result.errors.into_iter().find(|error| !already_exists(error)) {
+        None => Ok(()),
+        Some(error) => Err(EnrolError::Refused { device: error.device_id, error: error.error_code, text: error.error_status }),
+    }
+}
+
+fn already_exists(error: &BulkError) -> bool {
+    let code = model::api::ErrorCode::DeviceAlreadyExists;
+    error.error_code == code.name() || error.error_code == code.number().to_string()
+}
+
+fn creation(device: &DeviceId) -> BulkItem {
+    BulkItem {
+        id: device.to_string(),
+        module_id: None,
+        etag: None,
+        import_mode: Some("create".into()),
+        status: Some(model::api::Status::Enabled),
+        status_reason: None,
+        authentication: Some(Authentication { kind: Some(AuthenticationType::CertificateAuthority), ..Authentication::default() }),
+        twin_etag: None,
+        tags: None,
+        properties: None,
+        capabilities: None,
+    }
+}
+
+/// The development CA at work.
+struct Issuing {
+    issuer: Issuer,
+    server_ca: String,
+    host: Arc<str>,
+    clock: Clock,
+}
+
+impl Issuing {
+    fn open(directory: &DataDirectory, host: &str, clock: Clock) -> Result<Self, EnrolError> {
+        let read = |path: PathBuf| fs::read_to_string(&path).map_err(|source| EnrolError::File { path, source });
+        let issuer = Issuer::from_pem(&read(directory.device_ca_certificate())?, &read(directory.device_ca_key())?)?;
+        Ok(Self { issuer, server_ca: read(directory.server_ca())?, host: host.into(), clock })
+    }
+
+    fn issue(&self, device: DeviceId) -> Result<Credentials, EnrolError> {
+        let issued = self.issuer.issue_device(&Identity::device(device.clone()), self.clock.now(), CERTIFICATE_LIFETIME)?;
+        let tls = certs::tls::client_config(&self.server_ca, Some((&issued.chain_pem, &issued.key_pem)))?;
+        Ok(Credentials { device, host: Arc::clone(&self.host), tls: Arc::new(tls) })
+    }
+}

@@ -1,0 +1,99 @@
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn read(line: &str) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(std::iter::once("hubctl").chain(line.split_whitespace()))
+}
+
+fn refused(line: &str, kind: ErrorKind) {
+    let error = read(line).expect_err(line);
+    assert_eq!((error.kind(), error.exit_code()), (kind, 2), "{line}");
+}
+
+#[test]
+fn every_command_of_the_manual_is_understood() {
+    let print = "ab".repeat(32);
+    let lines = [
+        "device create d1",
+        "device create d1 --auth key --disabled",
+        &format!("device create d1 --auth thumbprint --thumbprint {print} --thumbprint {print}"),
+        "device show d1",
+        "device list --top 5",
+        "device update d1 --disabled --reason stolen --etag abc=",
+        "device delete d1",
+        "device import devices.jsonl",
+        "device export -",
+        "module create d1 m1 --auth key",
+        "module show d1 m1",
+        "module list d1",
+        "module delete d1 m1",
+        "twin show d1/m1",
+        "twin update d1 --desired {\"a\":1} --tags {} --etag x",
+        "twin replace d1 --tags {}",
+        "twin watch d1 --interval 100ms",
+        "method invoke d1 reboot --payload {\"a\":[1]} --timeout 10s",
+        "command send d1 --body hello --property a=b --property c=d=e --ack full --expiry 1h",
+        "command send d1/m1 --file body.bin",
+        "command list d1",
+        "command purge d1",
+        "event watch",
+        "event watch --device d1 --hub events --partition 3 --from earliest --until-end --count 7",
+        "event watch --from 2026-01-01T00:00:00Z",
+        "cert issue d1/m1 --out certs",
+        "cert show d1.crt",
+        "ca add ca.pem --verified --id-scope plant-",
+        "ca list",
+        &format!("ca disable {print}"),
+        &format!("ca enable {print}"),
+        &format!("ca show {print}"),
+        &format!("ca delete {print}"),
+    ];
+    for line in lines {
+        assert!(read(line).is_ok(), "{line}: {}", read(line).expect_err("it is an error"));
+    }
+}
+
+#[test]
+fn global_options_stand_before_and_after_the_noun() {
+    for line in ["--output json --data-dir x device list", "device --data-dir x list --output json", "device list -o json --data-dir x"] {
+        let arguments = read(line).expect(line);
+        assert_eq!(arguments.global.output, Format::Json, "{line}");
+        assert_eq!(arguments.global.connect_options().data_directory, Some("x".into()), "{line}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_a_usage_error() {
+    refused("hub list", ErrorKind::InvalidSubcommand);
+    refused("route list", ErrorKind::InvalidSubcommand);
+    refused("device frobnicate", ErrorKind::InvalidSubcommand);
+    refused("twin query x", ErrorKind::InvalidSubcommand);
+    refused("event send", ErrorKind::InvalidSubcommand);
+    refused("event watch --consumer-group g", ErrorKind::UnknownArgument);
+}
+
+#[test]
+fn values_are_checked_before_anything_is_sent() {
+    refused("device create a/b", ErrorKind::ValueValidation);
+    refused("device create d1 --thumbprint 12", ErrorKind::ValueValidation);
+    refused("device create d1 --auth password", ErrorKind::InvalidValue);
+    refused("device update d1 --enabled --disabled", ErrorKind::ArgumentConflict);
+    refused("twin update d1", ErrorKind::MissingRequiredArgument);
+    refused("twin update d1 --desired {", ErrorKind::ValueValidation);
+    refused("method invoke d1 m --timeout soon", ErrorKind::ValueValidation);
+    refused("command send d1 --property x", ErrorKind::ValueValidation);
+    refused("command send d1 --body a --file b", ErrorKind::ArgumentConflict);
+    refused("event watch --from -1", ErrorKind::ValueValidation);
+    refused("event watch --from yesterday", ErrorKind::ValueValidation);
+    refused("event watch --count 0", ErrorKind::ValueValidation);
+    refused("cert issue d1", ErrorKind::MissingRequiredArgument);
+}
+
+#[test]
+fn a_start_is_a_word_a_number_or_a_time() {
+    assert_eq!(event_start("latest"), Ok(EventStart::Latest));
+    assert_eq!(event_start("17"), Ok(EventStart::Sequence(SequenceNumber(17))));
+    let moment = Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("a time");
+    assert_eq!(event_start("2026-01-01T00:00:00Z"), Ok(EventStart::At(moment)));
+}

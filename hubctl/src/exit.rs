@@ -1,0 +1,128 @@
+//! How a run ends: the exit codes, and what a person can do about each failure.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use hubctl::ClientError;
+use hubctl::client::{ConnectError, Refusal};
+use thiserror::Error;
+
+/// Why a command did not do what was asked.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// The command line asks for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// A file of the user's cannot be read or understood.
+    #[error("{}: {reason}", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file cannot be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The results cannot be printed.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// It is not clear which hub is meant.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The request did not end well.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Part of a bulk request was refused.
+    #[error("{refused} of {all} operations were refused")]
+    Partly {
+        /// How many were refused.
+        refused: usize,
+        /// How many were asked for.
+        all: usize,
+    },
+    /// A certificate cannot be made or shown.
+    #[error("{0}")]
+    Certificate(String),
+}
+
+impl Failure {
+    /// 1 refused, 2 usage, 3 not reachable.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Input { .. } | Self::Connect(_) => 2,
+            Self::Client(ClientError::Unreachable { .. } | ClientError::Lost { .. }) => 3,
+            Self::Client(ClientError::Refused(_) | ClientError::Unintelligible { .. })
+            | Self::Write { .. }
+            | Self::Output(_)
+            | Self::Partly { .. }
+            | Self::Certificate(_) => 1,
+        }
+    }
+
+    /// Whether the reader of the output went away, which is no failure of ours.
+    pub(crate) fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What to do next, where we know.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(ClientError::Unreachable { .. }) => {
+                Some("is the hub running? With --data-dir DIR its ports are read from DIR/ports.json; --ca names another CA to trust")
+            }
+            Self::Client(ClientError::Lost { .. }) => Some("the request may or may not have been carried out; look before you repeat it"),
+            Self::Client(ClientError::Refused(refusal)) => hint_for(refusal),
+            Self::Client(ClientError::Unintelligible { .. }) => Some("is it an Isthmus hub, and of this version?"),
+            Self::Usage(_)
+            | Self::Input { .. }
+            | Self::Write { .. }
+            | Self::Output(_)
+            | Self::Connect(_)
+            | Self::Partly { .. }
+            | Self::Certificate(_) => None,
+        }
+    }
+}
+
+fn hint_for(refusal: &Refusal) -> Option<&'static str> {
+    Some(match refusal.name.as_deref()? {
+        "IotHubUnauthorized" => "check the connection string, and that the clocks agree",
+        "IotHubUnauthorizedAccess" => "the policy of the connection string lacks the right; use one that has it",
+        "DeviceNotFound" => "`hubctl device list` shows the devices there are",
+        "ModuleNotFound" => "`hubctl module list DEVICE` shows the modules there are",
+        "DeviceAlreadyExists" => "`hubctl device show` shows it; `hubctl device update` changes it",
+        "PreconditionFailed" => "it changed meanwhile: show it again and repeat with its new etag",
+        "DeviceNotOnline" => "methods need the device connected and listening for them; `hubctl command send` queues instead",
+        "DeviceMaximumQueueDepthExceeded" => "`hubctl command purge` empties the queue",
+        "GatewayTimeout" => "the device is connected and did not answer in time; --timeout waits longer",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_refused_from_usage_from_unreachable() {
+        let refusal = Refusal { status: 404, name: Some("DeviceNotFound".into()), text: "no d1".into(), body: String::new() };
+        let refused = Failure::Client(refusal.into());
+        assert_eq!((refused.code(), refused.to_string().as_str()), (1, "DeviceNotFound (404): no d1"));
+        assert!(refused.hint().is_some_and(|hint| hint.contains("device list")));
+        assert_eq!(Failure::Usage("x".into()).code(), 2);
+        let unreachable = ClientError::Unreachable { tried: "localhost:443".into(), reason: "connection refused".into() };
+        assert_eq!(Failure::Client(unreachable).code(), 3);
+        assert_eq!(Failure::Partly { refused: 1, all: 2 }.code(), 1);
+    }
+}
