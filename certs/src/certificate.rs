@@ -6,6 +6,9 @@ use std::time::Duration;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
+
+use crate::text::Shown;
 
 /// The bytes are not exactly one certificate in DER, or an extension that counts is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,13 @@ pub(crate) fn key_ids_agree(authority: Option<&[u8]>, subject: Option<&[u8]>) ->
         (Some(authority), Some(subject)) => authority == subject,
         (None, _) | (_, None) => true,
     }
+}
+
+/// The values of a name for people, first to last. Their kinds are left out: spelling out the
+/// object identifiers of a stranger's making can be made to take long.
+pub(crate) fn shown_name(name: &X509Name<'_>) -> Shown {
+    let values: Vec<_> = name.iter_attributes().take(8).map(|attribute| attribute.attr_value().data).collect();
+    Shown::new(values.join(&b", "[..]))
 }
 
 /// Whether keyUsage lets the key sign certificates; without keyUsage it may.

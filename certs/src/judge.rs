@@ -164,3 +164,22 @@ fn judge_ca_signed(trust: &Trust, chain: &PeerChain, claimed: &Identity, now: Ti
     }
     Ok(verdict::ca_signed(chain, anchored, claimed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_judgement_is_made_again_when_trust_changes_under_it() {
+        let judge = Judge::new(TrustSnapshot::default());
+        let calls = Cell::new(0);
+        let hosts_seen = judge.settled(|trust| {
+            if calls.replace(calls.get() + 1) == 0 {
+                judge.replace(TrustSnapshot { host_names: vec!["new".into()], ..TrustSnapshot::default() });
+            }
+            trust.snapshot.host_names.len()
+        });
+        assert_eq!((calls.get(), hosts_seen), (2, 1));
+    }
+}

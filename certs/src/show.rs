@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519};
 use x509_parser::public_key::PublicKey;
 
 use crate::certificate::Dates;
@@ -94,11 +95,17 @@ fn describe(der: &[u8], certificate: &X509Certificate<'_>) -> CertificateSummary
 
 fn key_kind(certificate: &X509Certificate<'_>) -> String {
     let key = certificate.public_key();
-    match key.parsed() {
-        Ok(PublicKey::RSA(rsa)) => format!("RSA {}", rsa.key_size()),
-        Ok(PublicKey::EC(point)) => format!("ECDSA P-{}", point.key_size()),
-        _ if key.algorithm.algorithm == x509_parser::oid_registry::OID_SIG_ED25519 => "Ed25519".to_owned(),
-        _ => format!("algorithm {}", key.algorithm.algorithm.to_id_string()),
+    let algorithm = &key.algorithm;
+    if let Ok(PublicKey::RSA(rsa)) = key.parsed() {
+        return format!("RSA {}", rsa.key_size());
+    }
+    let curve = algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    let kind = curve.as_ref().unwrap_or(&algorithm.algorithm);
+    let known =
+        [(OID_SIG_ED25519, "Ed25519"), (OID_EC_P256, "ECDSA P-256"), (OID_NIST_EC_P384, "ECDSA P-384"), (OID_NIST_EC_P521, "ECDSA P-521")];
+    match known.iter().find(|(oid, _)| oid == kind) {
+        Some((_, name)) => (*name).to_owned(),
+        None => format!("algorithm {}", kind.to_id_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use certs::issue::{IssueError, Issuer, self_signed};
 use certs::judge::{Evidence, TrustedCa};
 use certs::server_identity::{ServerIdentity, ServerIdentityError};
 use certs::show::{self, CertificateSummary};
-use certs::testkit::{Draft, now};
+use certs::testkit::{Draft, Key, now};
 use certs::{PeerChain, ca, thumbprint};
 use model::api::CaState;
 use model::{Credentials, Epoch, Identity};
@@ -67,6 +67,9 @@ fn certificates_say_what_they_are_for() {
     assert_eq!((device.ca, &device.purposes, device.subject.as_str()), (false, &vec!["clientAuth".to_owned()], "CN=d/m"));
     let v1 = Draft::device("").self_signed().with_der(include_bytes!("../fixtures/rsa-2048-v1.der").to_vec());
     assert_eq!((summary(&v1.pem()).version, summary(&v1.pem()).key), (1, "RSA 2048".to_owned()));
+    for (key, kind) in [(Key::p384(), "ECDSA P-384"), (Key::p521(), "ECDSA P-521"), (Key::ed25519(), "Ed25519")] {
+        assert_eq!(summary(&Draft::device("d").key(key).self_signed().pem()).key, kind);
+    }
     let json = serde_json::to_value(device).expect("JSON");
     assert_eq!(json["notAfter"], now().saturating_add(YEAR).to_string());
 }

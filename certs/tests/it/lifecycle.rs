@@ -81,28 +81,3 @@ fn other_changes_leave_a_grant_alone() {
     hub.judge().replace(Hub::new().trust);
     assert!(grant.is_current(now()));
 }
-
-/// A grant under a CA that is switched off at the same moment either is refused or ends: the
-/// change is published before the epoch is raised, as `Judge::replace` asks.
-#[test]
-fn no_grant_slips_through_while_trust_changes() {
-    let root = Draft::authority("root").self_signed();
-    let leaf = peer_chain(&[&Draft::device("dev-1").signed_by(&root)]);
-    for _ in 0..20 {
-        let judge = Hub::trusting(&[&root]).judge();
-        let mut disabled = judge.snapshot();
-        disabled.cas[0].state = CaState::Disabled;
-        let epoch = disabled.cas[0].epoch.clone();
-        let record = record("dev-1", Credentials::CertificateAuthority);
-        let verdicts = std::thread::scope(|scope| {
-            let admitting = scope.spawn(|| {
-                let admit = || judge.admit(Evidence::Certificate(&leaf), &claim("dev-1"), Some(&record), now());
-                (0..5).map(|_| admit()).collect::<Vec<_>>()
-            });
-            judge.replace(disabled);
-            epoch.raise();
-            admitting.join().expect("no panic")
-        });
-        assert!(verdicts.iter().flatten().all(|grant| !grant.is_current(now())));
-    }
-}

@@ -161,6 +161,16 @@ fn many_keys_of_one_subject_are_refused_before_a_path_is_built() {
     Hub::new().refuses("row 40, forged", &sent, "dev-1", "path_subject_repeated");
 }
 
+/// Eight CAs of one subject without key ids is the most that admission lets in; the right one
+/// being the last still is found well within the library's budget of 100 signature checks.
+#[test]
+fn cas_of_one_subject_do_not_exhaust_the_budget() {
+    let cas: Vec<Made> = (0..8).map(|_| Draft::authority("root").without_key_ids().self_signed()).collect();
+    let hub = Hub::trusting(&cas.iter().collect::<Vec<_>>());
+    hub.accepts("row 39", &[&leaf().signed_by(&cas[7])], "dev-1");
+    hub.refuses("row 39, none", &[&leaf().forged(&cas[0], &Key::p256())], "dev-1", "path_signature");
+}
+
 #[test]
 fn cas_that_signed_each_other_end_the_search() {
     let a = Draft::authority("A").self_signed();

@@ -1,7 +1,7 @@
 //! Puts a chain in order, from the leaf up to the first certificate that an enrolled CA issued.
 
 use super::*;
-use crate::certificate::{self, key_ids_agree};
+use crate::certificate::{self, key_ids_agree, shown_name};
 use x509_parser::certificate::X509Certificate;
 
 /// One certificate of a chain.
@@ -56,10 +56,10 @@ pub(super) fn order<'t, 'c>(trust: &'t Trust, chain: &'c PeerChain, now: Timesta
             Err(disabled @ PathReject::CaDisabled { .. }) => return Err(disabled),
             Err(other) => obstacle = obstacle.or(Some(other).filter(|other| !matches!(other, PathReject::UnknownIssuer { .. }))),
         }
-        let unknown = PathReject::UnknownIssuer { issuer: Shown::new(head.certificate.issuer().to_string()) };
-        let next = take_issuer(&mut unused, &head, now).ok_or_else(|| obstacle.clone().unwrap_or(unknown))?;
+        let unknown = || PathReject::UnknownIssuer { issuer: shown_name(head.certificate.issuer()) };
+        let next = take_issuer(&mut unused, &head, now).ok_or_else(|| obstacle.clone().unwrap_or_else(unknown))?;
         if trust.is_disabled_key(next.certificate.public_key().raw) {
-            return Err(PathReject::CaDisabled { ca: Shown::new(next.certificate.subject().to_string()) });
+            return Err(PathReject::CaDisabled { ca: shown_name(next.certificate.subject()) });
         }
         path.push(head);
         if path.len() > INTERMEDIATES_MAX {
@@ -92,7 +92,7 @@ fn refuse_repeated_subjects(leaf: &Link<'_>, others: &[Link<'_>]) -> Result<(), 
 
 /// The CAs that may have issued `head`, or why those of its issuer's name may not.
 fn anchors_of<'t>(trust: &'t Trust, head: &Link<'_>, now: Timestamp) -> Result<Vec<&'t TrustedCa>, PathReject> {
-    let shown = || Shown::new(head.certificate.issuer().to_string());
+    let shown = || shown_name(head.certificate.issuer());
     let named = || trust.cas_named(head.issuer());
     let authority = certificate::authority_key_id(&head.certificate);
     let alike = || named().filter(|ca| key_ids_agree(authority, ca.admitted.subject_key_id.as_deref()));

@@ -2,7 +2,7 @@
 
 use super::order::Link;
 use super::*;
-use crate::certificate::{ClientPurpose, client_purpose};
+use crate::certificate::{ClientPurpose, client_purpose, shown_name};
 use thiserror::Error;
 
 /// Why a chain leads to no enabled CA.
@@ -191,10 +191,7 @@ impl PathReject {
             Error::SignatureAlgorithmMismatch => Self::AlgorithmMismatch,
             Error::InvalidSignatureForPublicKey => Self::Signature,
             Error::UnsupportedCertVersion => Self::Version,
-            Error::UnknownIssuer => {
-                let issuer = Shown::new(leaf.certificate.issuer().to_string());
-                Self::UnknownIssuer { issuer }
-            }
+            Error::UnknownIssuer => Self::UnknownIssuer { issuer: shown_name(leaf.certificate.issuer()) },
             _ => Self::Malformed,
         }
     }
