@@ -48,6 +48,9 @@ pub enum IssueError {
     /// The key belongs to another certificate.
     #[error("the issuer's key does not belong to its certificate")]
     KeyMismatch,
+    /// Certificates would name another issuer than the CA.
+    #[error("the issuer's subject has a form that cannot be written into certificates, such as an attribute twice")]
+    Subject,
     /// A host name that cannot stand in a certificate.
     #[error("{name:?} is neither a DNS name nor an IP address")]
     HostName {
@@ -89,6 +92,7 @@ impl Issuer {
             return Err(IssueError::KeyMismatch);
         }
         let issuer = rcgen::Issuer::from_ca_cert_der(&certificate, key)?;
+        check_issuer_name(&issuer, parsed.subject().as_raw())?;
         Ok(Self { certificate, issuer })
     }
 
@@ -139,6 +143,16 @@ pub fn self_signed(identity: &Identity, now: Timestamp, lifetime: Duration) -> R
     let key = WipedKey::generate()?;
     let certificate = device_parameters(identity, now, lifetime).self_signed(&key)?;
     Ok(CertifiedKeyPem { chain_pem: pem::certificate(certificate.der()), key_pem: key.pem() })
+}
+
+/// Signs a certificate for nobody to see how the issuer is written in it: names are compared
+/// byte by byte, and the encoder keeps one value of each attribute.
+fn check_issuer_name(issuer: &rcgen::Issuer<'_, WipedKey>, subject: &[u8]) -> Result<(), IssueError> {
+    let trial = CertificateParams::default().signed_by(issuer.key(), issuer)?;
+    match certificate::parse(trial.der()) {
+        Ok(trial) if trial.issuer().as_raw() == subject => Ok(()),
+        Ok(_) | Err(_) => Err(IssueError::Subject),
+    }
 }
 
 fn device_parameters(identity: &Identity, now: Timestamp, lifetime: Duration) -> CertificateParams {
