@@ -123,7 +123,7 @@ fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<Found>, OpenEr
 fn read_head(file: &dyn DiskFile) -> io::Result<HeadRead> {
     let first = read_at_most(file, 0, HEAD_BYTES)?;
     let announced = SegmentHead::announced_bytes(&first).unwrap_or(0);
-    if announced % HEAD_ALIGNMENT != 0 || announced as u64 > file.length()? {
+    if !announced.is_multiple_of(HEAD_ALIGNMENT) || announced as u64 > file.length()? {
         return Ok(HeadRead::Invalid);
     }
     Ok(SegmentHead::decode(&read_at_most(file, 0, announced)?))
