@@ -10,6 +10,8 @@
 //! 1; what belongs to a generic publish and subscribe namespace (QoS 2, retained messages, shared
 //! subscriptions) it refuses as the standard says.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod session;
 pub mod wire;
 

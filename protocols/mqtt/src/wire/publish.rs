@@ -73,6 +73,27 @@ impl PublishProperties {
         Ok(this)
     }
 
+    fn is_empty(&self) -> bool {
+        let Self {
+            payload_format_utf8,
+            message_expiry_interval,
+            topic_alias,
+            response_topic,
+            correlation_data,
+            user_properties,
+            subscription_ids,
+            content_type,
+        } = self;
+        payload_format_utf8.is_none()
+            && message_expiry_interval.is_none()
+            && topic_alias.is_none()
+            && response_topic.is_none()
+            && correlation_data.is_none()
+            && user_properties.is_empty()
+            && subscription_ids.is_empty()
+            && content_type.is_none()
+    }
+
     fn encode(&self, out: &mut BytesMut) -> Result<(), Unencodable> {
         property::check_nonzero(property::TOPIC_ALIAS, self.topic_alias == Some(0))?;
         property::put_boolean(out, property::PAYLOAD_FORMAT_INDICATOR, self.payload_format_utf8);
@@ -161,6 +182,10 @@ pub(crate) fn encode_publish(publish: &PublishParts<'_>, version: Version, out: 
         }
         match version {
             Version::V311 => Ok(()),
+            Version::V5 if publish.properties.is_empty() => {
+                out.put_u8(0);
+                Ok(())
+            }
             Version::V5 => property::block(out, |out| publish.properties.encode(out)),
         }
     })
