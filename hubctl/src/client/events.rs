@@ -223,3 +223,73 @@ fn is_passing(error: &ClientError) -> bool {
         ClientError::Unintelligible { .. } => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConnectOptions;
+
+    fn client() -> HubClient {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ca.pem");
+        let clock = Clock::system();
+        let ca = certs::issue::Issuer::create("test", clock.now(), Duration::from_secs(60)).expect("a CA");
+        std::fs::write(&path, ca.certificate_pem()).expect("written");
+        let text = "HostName=localhost;SharedAccessKeyName=p;SharedAccessKey=a2V5";
+        let options = ConnectOptions { connection_string: Some(text.into()), ca: Some(path), ..ConnectOptions::default() };
+        options.connect(clock).expect("a client")
+    }
+
+    fn query() -> EventQuery {
+        let hub = "events".parse().expect("a name");
+        EventQuery { hub, start: EventStart::Earliest, partition: None, device: None, follow: true }
+    }
+
+    fn event(partition: u32, sequence: i64) -> String {
+        format!(
+            r#"{{"hub":"events","partition":{partition},"sequence":{sequence},"enqueuedTime":"2026-01-01T00:00:00Z","deviceId":"d","moduleId":null,"system":{{}},"properties":{{}},"body":"é"}}"#
+        )
+    }
+
+    #[test]
+    fn lines_are_whole_however_the_bytes_arrive() {
+        let (client, text) = (client(), format!("{}\n\n{}\r\n", event(0, 7), event(3, 1)));
+        for size in [1, 2, 7, 1000] {
+            let mut stream = client.events(query());
+            let mut lines = Vec::new();
+            for chunk in text.as_bytes().chunks(size) {
+                stream.buffer.extend_from_slice(chunk);
+                while let Some(line) = stream.take_line().expect("an event") {
+                    stream.remember(&line.line);
+                    lines.push(line.text);
+                }
+            }
+            assert_eq!(lines, [event(0, 7), event(3, 1)], "{size}");
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_resumed_after_the_last_event_of_each_partition() {
+        let client = client();
+        let mut stream = client.events(query());
+        let gap = r#"{"hub":"events","partition":1,"gap":[4,9]}"#;
+        let text = format!("{}\n{}\n{gap}\n{}", event(0, 7), event(0, 8), event(2, 5));
+        stream.buffer.extend_from_slice(text.as_bytes());
+        while let Some(line) = stream.take_line().expect("an event") {
+            stream.remember(&line.line);
+        }
+        stream.disconnect();
+        let url = stream.request().url("h", 1);
+        assert!(url.ends_with("&from=earliest&follow=true&position=0%3A9&position=1%3A10"), "{url}");
+    }
+
+    #[test]
+    fn what_is_no_event_ends_the_stream() {
+        let client = client();
+        let mut stream = client.events(query());
+        stream.buffer.extend_from_slice(b"{}\n");
+        assert!(matches!(stream.take_line(), Err(ClientError::Unintelligible { .. })));
+        stream.buffer.extend_from_slice(&vec![b'x'; LINE_BYTES_MAX + 1]);
+        assert!(matches!(stream.take_line(), Err(ClientError::Unintelligible { .. })));
+    }
+}
