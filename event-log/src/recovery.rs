@@ -60,10 +60,13 @@ pub(crate) fn recover(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> 
     }
     let mut recovery = Recovery::default();
     let mut segments = Vec::with_capacity(used.len());
-    let last = used.len() - 1;
-    for (index, found) in used.into_iter().enumerate() {
+    let mut used = used.into_iter().peekable();
+    while let Some(found) = used.next() {
         let path = found.path.clone();
-        let segment = recovery.scan(found, index == last).map_err(|source| OpenError::Disk { operation: "reading", path, source })?;
+        let successor = used
+            .peek()
+            .map_or(Successor::None, |next| next.head.as_ref().map_or(Successor::Unknown, |head| Successor::At(head.base_group)));
+        let segment = recovery.scan(found, successor).map_err(|source| OpenError::Disk { operation: "reading", path, source })?;
         segments.push(Arc::new(segment));
     }
     recovery.finish(segments, directory)
@@ -154,6 +157,17 @@ fn keep_used(disk: &dyn Disk, directory: &Path, files: Vec<Found>) -> Result<Vec
     Ok(used)
 }
 
+/// The segment after the one being scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Successor {
+    /// The segment is the last.
+    None,
+    /// There is one, but its head is damaged.
+    Unknown,
+    /// It begins with this group.
+    At(u64),
+}
+
 #[derive(Default)]
 struct Recovery {
     positions: Positions,
@@ -165,7 +179,7 @@ struct Recovery {
 }
 
 impl Recovery {
-    fn scan(&mut self, found: Found, is_last: bool) -> io::Result<Segment> {
+    fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
         let limit = found.file.length()?;
         let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
         let groups_at = self.enter(found.head.as_ref());
@@ -174,20 +188,29 @@ impl Recovery {
         let mut at = groups_at;
         self.last_stretch = None;
         while let Some(stretch) = scan::next_stretch(&mut window, identity, at, limit)? {
+            if self.expected.is_some_and(|expected| successor == Successor::At(expected)) {
+                // What follows was torn and cut by an earlier recovery, then the log went on in
+                // the next segment.
+                break;
+            }
             if !stretch.is_whole() {
-                let has_later = |header: &crate::format::GroupHeader| header.identity == identity;
-                let later = scan::find_group(&mut window, stretch.end, limit, has_later)?;
-                if later.is_none() && stretch.header.is_some() && is_last {
+                let is_final = scan::find_group(&mut window, stretch.end, limit, |header| header.identity == identity)?.is_none();
+                if is_final && successor == Successor::None {
                     self.report.torn_tail = true;
                     break;
                 }
                 self.positions.note_damage(stretch.end - stretch.at);
+                if is_final && successor == Successor::Unknown {
+                    // Torn and cut, or damaged? Its frames may be ghosts, so they are not shown.
+                    self.expected = None;
+                    break;
+                }
             }
             self.note_stretch(&segment, &stretch);
             at = stretch.end;
         }
         segment.set_end(at);
-        if is_last && window.slice(at, HEAD_BYTES)?.iter().any(|byte| *byte != 0) {
+        if successor == Successor::None && window.slice(at, HEAD_BYTES)?.iter().any(|byte| *byte != 0) {
             self.report.torn_tail = true;
         }
         Ok(segment)

@@ -1,5 +1,6 @@
 //! Seeded appends, faults, power cuts and reopenings against a model of what must be readable.
-//! The seed of a failing run is in its message; `SIMULATION_SEEDS` sets how many are run.
+//! The seed of a failing run is in its message; `SIMULATION_SEEDS` sets how many are
+//! run, `SIMULATION_FIRST_SEED` where they begin.
 #![allow(missing_docs)]
 
 mod support;
@@ -109,7 +110,7 @@ impl Simulation {
             assert!(read.len() <= expected.staged.len(), "seed {seed}: more than was staged");
             for (index, (item, body)) in read.iter().zip(&expected.staged).enumerate() {
                 let is_same = matches!(item, Item::Event(sequence, found) if sequence.0 == index as i64 && found == body);
-                assert!(is_same, "seed {seed}: partition {partition}, event {index}");
+                assert!(is_same, "seed {seed}: partition {partition}, event {index} of {}: {item:.60?}, not {body:.20}", read.len());
             }
             // What was served once stays.
             expected.staged.truncate(read.len());
@@ -153,7 +154,8 @@ impl Simulation {
 #[test]
 fn what_was_acknowledged_survives_every_seed() {
     let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS_DEFAULT);
-    for seed in 0..seeds {
+    let first = std::env::var("SIMULATION_FIRST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    for seed in first..first + seeds {
         Simulation::new(seed).run();
     }
 }
