@@ -262,3 +262,22 @@ fn a_failed_sync_resolves_the_waiting_tickets_with_the_reason_and_is_final() {
     assert!(log.try_reserve(1).is_err());
     assert_eq!(read_all(&log, support::P0), vec![support::event(0, "good")]);
 }
+
+#[test]
+fn what_recovery_serves_after_a_failed_sync_survives_a_power_cut() {
+    let disk = FaultyDisk::new(3);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = open_manual(&shared, &manual_clock(), 1);
+    disk.set_faults(Faults { fail_call: Some(disk.calls() + 2), ..Faults::default() });
+    stage(&log, support::P0, &["written, not synced"]);
+    log.commit_staged();
+    drop(log);
+    disk.set_faults(Faults::default());
+    let log = open_manual(&shared, &manual_clock(), 1);
+    let served = read_all(&log, support::P0);
+    assert_eq!(served.len(), 1, "the page cache still has it");
+    disk.cut_power();
+    drop(log);
+    disk.restart();
+    assert_eq!(read_all(&open_manual(&shared, &manual_clock(), 1), support::P0), served);
+}

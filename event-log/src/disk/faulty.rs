@@ -326,13 +326,20 @@ impl FaultyFile {
     }
 
     fn sync(&self, call: &str) -> io::Result<()> {
-        self.with(|state| {
-            state.change(call, &self.path, |state| {
-                if let Some(file) = state.files.get_mut(&self.id) {
-                    file.sync();
-                }
+        self.with(|state| match state.judge(call, &self.path, &[])? {
+            Verdict::Work => {
+                state.files.entry(self.id).or_default().sync();
                 Ok(())
-            })
+            }
+            Verdict::Fail => {
+                // As a page cache does: the bytes stay readable and no later sync writes them.
+                state.files.entry(self.id).or_default().pending.clear();
+                Err(io::Error::other("injected fault"))
+            }
+            Verdict::Cut => {
+                state.cut_power();
+                Err(io::Error::other("power cut"))
+            }
         })
     }
 }
