@@ -3,9 +3,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Mode;
 use thiserror::Error;
 
 /// Directories are their owner's alone.
@@ -71,6 +72,12 @@ impl DataDir {
     }
 }
 
+/// From here on every file this process makes is its owner's alone unless told otherwise: the
+/// database and the event log hold keys and messages, whatever directory they are put in.
+pub(crate) fn keep_files_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
 /// Makes a directory and what is above it, if it is not there, for its owner alone.
 pub(crate) fn create_directory(path: &Path) -> Result<(), FileError> {
     let made = DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path);
@@ -112,7 +119,9 @@ fn write_synced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path)?;
+    // Not left to the process's mask, which would take bits away.
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(content)?;
     file.sync_all()
 }
@@ -123,8 +132,6 @@ fn sync_directory_of(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {

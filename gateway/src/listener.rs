@@ -90,6 +90,7 @@ impl Reception {
     {
         // Boxed, so that its memory is given back before the connection's long life begins.
         let Some((stream, peer)) = Box::pin(self.secured(socket, address, tls)).await else { return };
+        tracing::debug!(%address, tls = peer.tls, server_name = peer.server_name, certificate = peer.chain.is_some(), "secured");
         let served = AssertUnwindSafe(serve(stream, peer)).catch_unwind().await;
         if served.is_err() {
             self.metrics.panicked();

@@ -17,7 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::args::{DevArguments, ServeArguments, StartArguments};
 use crate::config::{self, ConfigError, Settings};
-use crate::data_dir::{DataDir, DataDirError, FileError};
+use crate::data_dir::{DataDir, DataDirError, FileError, keep_files_private};
 use crate::dev::{DevError, DevHome};
 use crate::drain::Drain;
 use crate::hub::{Hub, HubOpenError};
@@ -82,6 +82,7 @@ pub(crate) enum Stop {
 
 /// `isthmus dev`
 pub(crate) async fn dev(arguments: &DevArguments, clock: Clock) -> Result<Stop, StartError> {
+    keep_files_private();
     let data_dir = DataDir::create(&arguments.data_dir)?;
     let home = DevHome::new(data_dir.path(), &arguments.host_names, clock.now());
     let configuration = home.prepare()?;
@@ -96,6 +97,7 @@ pub(crate) async fn dev(arguments: &DevArguments, clock: Clock) -> Result<Stop, 
 /// `isthmus serve`
 pub(crate) async fn serve(arguments: &ServeArguments, clock: Clock) -> Result<Stop, StartError> {
     let settings = load(&arguments.config, &arguments.start, &clock)?;
+    keep_files_private();
     let _data_dir = DataDir::open(&settings.hub.data_dir)?;
     run(settings, clock, None).await
 }
@@ -130,6 +132,7 @@ async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Re
     let name = signals.next().await;
     tracing::info!(signal = name, "stopping");
     drain.begin(connections.drain_timeout);
+    hub.presence.stop_all();
     let stop = tokio::select! {
         stopped = close(&hub, &drain, &ports) => stopped.map(|()| Stop::Drained),
         name = signals.next() => {

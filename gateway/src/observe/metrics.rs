@@ -2,12 +2,14 @@
 //! at each scrape, see [`super::exposition`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// The protocol a connection speaks.
@@ -57,6 +59,7 @@ struct PerProtocol {
     messages: Counter,
     message_bytes: Counter,
     acknowledged: Counter,
+    acknowledgement_seconds: Histogram,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -109,6 +112,11 @@ impl Metrics {
         self.0.of(protocol).acknowledged.inc_by(count);
     }
 
+    /// Messages that were staged together became durable after this long.
+    pub(crate) fn acknowledgement_took(&self, protocol: Protocol, duration: Duration) {
+        self.0.of(protocol).acknowledgement_seconds.observe(duration.as_secs_f64());
+    }
+
     /// A message was not accepted.
     pub(crate) fn message_refused(&self, reason: &'static str) {
         self.0.messages_refused.get_or_create(&ReasonLabel { reason }).inc();
@@ -145,6 +153,7 @@ impl Metrics {
     }
 
     /// Panics so far.
+    #[cfg(test)]
     pub(crate) fn panics(&self) -> u64 {
         self.0.panics.get()
     }
@@ -204,6 +213,8 @@ impl PerProtocol {
         let bytes: Family<ProtocolLabel, Counter> = family.add("message_bytes_received", "Bodies and properties of telemetry received");
         let acknowledged: Family<ProtocolLabel, Counter> =
             family.add("messages_acknowledged", "Telemetry messages acknowledged, after they were durable");
+        let seconds = Family::<ProtocolLabel, Histogram>::new_with_constructor(acknowledgement_histogram);
+        registry.register("acknowledgement_seconds", "From staging a batch of telemetry to its acknowledgement", seconds.clone());
         Protocol::ALL.map(|protocol| {
             let label = ProtocolLabel { protocol: protocol.name() };
             Self {
@@ -212,9 +223,15 @@ impl PerProtocol {
                 messages: messages.get_or_create(&label).clone(),
                 message_bytes: bytes.get_or_create(&label).clone(),
                 acknowledged: acknowledged.get_or_create(&label).clone(),
+                acknowledgement_seconds: seconds.get_or_create(&label).clone(),
             }
         })
     }
+}
+
+/// 64 µs to 8.4 s, each bucket twice the one before.
+fn acknowledgement_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(64e-6, 2.0, 18))
 }
 
 #[cfg(test)]
