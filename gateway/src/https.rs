@@ -32,11 +32,11 @@ mod router;
 mod websocket;
 
 #[cfg(test)]
+pub(crate) mod test_hub;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use body::{Json, Payload};
-#[cfg(test)]
-pub(crate) use exchange::answer;
 pub(crate) use exchange::Origin;
 pub(crate) use path::{RequestPath, Target};
 pub(crate) use refusal::Refusal;

@@ -32,9 +32,7 @@ impl<S: Sync, const BYTES_MAX: usize> FromRequest<S> for Payload<BYTES_MAX> {
         match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BYTES_MAX).collect()).await {
             Ok(Ok(collected)) => Ok(Self(collected.to_bytes())),
             Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(BYTES_MAX)),
-            Ok(Err(error)) => {
-                Err(Refusal::with_cause(ErrorCode::IotHubFormatError, "the body broke off", error.to_string()))
-            }
+            Ok(Err(error)) => Err(Refusal::with_cause(ErrorCode::IotHubFormatError, "the body broke off", error.to_string())),
             Err(_) => {
                 let text = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
                 Err(Refusal::new(ErrorCode::RequestTimeout, text))
@@ -57,7 +55,8 @@ impl<S: Sync, T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<S> for Js
 /// # Errors
 /// A [`Refusal`] that says where it is not.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::new(ErrorCode::IotHubFormatError, format!("the body is not what this operation takes: {error}")))
+    serde_json::from_slice(bytes)
+        .map_err(|error| Refusal::new(ErrorCode::IotHubFormatError, format!("the body is not what this operation takes: {error}")))
 }
 
 fn too_large(bytes_max: usize) -> Refusal {

@@ -47,11 +47,7 @@ pub(crate) async fn answer(origin: &Origin, request: Request) -> Response {
     );
     let answering = async {
         let request = prepared(origin, path, request);
-        let outcome = AssertUnwindSafe(operate(request)).catch_unwind().await;
-        let mut response = outcome.unwrap_or_else(|_| {
-            origin.hub.metrics.panicked();
-            Refusal::fault("the operation panicked").into_response()
-        });
+        let mut response = guarded(&origin.hub, operate(request)).await;
         match response.extensions_mut().remove::<Refusal>() {
             None => response,
             Some(refusal) => {
@@ -70,6 +66,15 @@ async fn operate(request: Request) -> Response {
     }
 }
 
+/// A panic is a defect of ours; it costs this request its answer and nothing else.
+async fn guarded(hub: &Hub, operation: impl Future<Output = Response>) -> Response {
+    let outcome = AssertUnwindSafe(operation).catch_unwind().await;
+    outcome.unwrap_or_else(|_| {
+        hub.metrics.panicked();
+        Refusal::fault("the operation panicked").into_response()
+    })
+}
+
 /// Puts what the operations need into the request, and a path that the router can match.
 fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request<Body> {
     if let Some(uri) = path.matchable(request.uri()) {
@@ -85,4 +90,19 @@ fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request
 /// A URI's path is ASCII without controls, so only its length needs a bound.
 fn shown(path: &str) -> &str {
     path.get(..LOGGED_PATH_BYTES_MAX).unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::https::test_hub::TestHub;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_and_is_counted() {
+        let hub = TestHub::open().await;
+        let response = guarded(&hub.hub, async { panic!("a defect") }).await;
+        assert_eq!(response.status().as_u16(), 500);
+        assert!(response.extensions().get::<Refusal>().is_some());
+        assert_eq!(hub.hub.metrics.panics(), 1);
+    }
 }

@@ -1,7 +1,7 @@
 //! A refused request: what the caller reads, and what the log says.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::Timestamp;
@@ -92,6 +92,8 @@ impl Refusal {
     pub(super) fn written(self, mut response: Response, tracking_id: &str, now: Timestamp) -> Response {
         *response.status_mut() = StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
+        // The router has noted the length of the empty body.
+        headers.remove(CONTENT_LENGTH);
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(ERROR_CODE, HeaderValue::from_static(self.code.name()));
         if self.code.http_status() == 401 {

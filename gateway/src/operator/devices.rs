@@ -71,9 +71,7 @@ pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Target(identity)
 /// An id in a body must be the path's.
 pub(super) fn check_id(in_body: Option<&str>, in_path: &str) -> Result<(), Refusal> {
     match in_body {
-        Some(id) if id != in_path => {
-            Err(Refusal::new(ErrorCode::ArgumentInvalid, format!("the body names {id:?}, the path {in_path:?}")))
-        }
+        Some(id) if id != in_path => Err(Refusal::new(ErrorCode::ArgumentInvalid, format!("the body names {id:?}, the path {in_path:?}"))),
         Some(_) | None => Ok(()),
     }
 }

@@ -81,7 +81,8 @@ fn checked(request: MethodRequest) -> Result<MethodCall, Refusal> {
 fn check_name(name: &str) -> Result<(), Refusal> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !NAME_FORBIDDEN.contains(&byte);
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(allowed) {
-        let text = format!("a method's name has 1 to {NAME_BYTES_MAX} printable ASCII characters without $()<>@,;:\\\"/[]?={{}} and spaces");
+        let text =
+            format!("a method's name has 1 to {NAME_BYTES_MAX} printable ASCII characters without $()<>@,;:\\\"/[]?={{}} and spaces");
         return Err(invalid(text));
     }
     Ok(())

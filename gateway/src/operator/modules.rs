@@ -73,10 +73,7 @@ fn module_of(identity: &Identity) -> Result<ModuleId, Refusal> {
 /// Whether it is the module that is missing, or its device too.
 async fn missing(hub: &Hub, identity: Identity, module_id: ModuleId) -> Result<Refusal, Refusal> {
     let device_exists = hub.twins.device(&identity.device).await?.is_some();
-    let unknown = if device_exists {
-        UnknownIdentity::Module(identity.device, module_id)
-    } else {
-        UnknownIdentity::Device(identity.device)
-    };
+    let unknown =
+        if device_exists { UnknownIdentity::Module(identity.device, module_id) } else { UnknownIdentity::Device(identity.device) };
     Ok(unknown.into())
 }

@@ -58,8 +58,7 @@ impl Merge {
             None => hub.partitions.partitions().collect(),
         };
         let read_bytes = (READ_BYTES / partitions.len().max(1)).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
-        let merge =
-            Self { hub: hub.clone(), device: query.device.clone(), left: query.count, readings: FuturesUnordered::new() };
+        let merge = Self { hub: hub.clone(), device: query.device.clone(), left: query.count, readings: FuturesUnordered::new() };
         for partition in partitions {
             merge.go_on(source(log, hub, query, partition, read_bytes)?);
         }

@@ -36,10 +36,14 @@ impl EventQuery {
     pub(super) fn read(parameters: &Parameters, partitions: PartitionCount) -> Result<Self, Refusal> {
         let partition = optional(parameters, "partition", "a number")?.map(PartitionId);
         let positions = parameters.all("position").map(position).collect::<Result<BTreeMap<_, _>, _>>()?;
-        for asked in partition.iter().chain(positions.keys()) {
+        let asked = partition.iter().map(|asked| ("partition", asked)).chain(positions.keys().map(|asked| ("position", asked)));
+        for (name, asked) in asked {
             if asked.0 >= partitions.get() {
-                let text = format!("partition {asked}: the event hub has {}, counted from 0", partitions.get());
-                return Err(Refusal::new(ErrorCode::ArgumentInvalid, text));
+                return Err(invalid(
+                    name,
+                    &asked.to_string(),
+                    &format!("about one of the {} partitions, counted from 0", partitions.get()),
+                ));
             }
         }
         Ok(Self {
@@ -109,7 +113,10 @@ mod tests {
         assert!(query.is_err(), "a device id has no space");
         let query = read("from=17&partition=2&position=2:5&position=0:0&device=d-1&follow=false&count=3").expect("a query");
         assert!(matches!(query.start, Start::Sequence(SequenceNumber(17))));
-        assert_eq!(query.positions.into_iter().collect::<Vec<_>>(), [(PartitionId(0), SequenceNumber(0)), (PartitionId(2), SequenceNumber(5))]);
+        assert_eq!(
+            query.positions.into_iter().collect::<Vec<_>>(),
+            [(PartitionId(0), SequenceNumber(0)), (PartitionId(2), SequenceNumber(5))]
+        );
         assert_eq!((query.partition, query.follow, query.count), (Some(PartitionId(2)), false, Some(3)));
         for date in ["2026-01-01T00:00:00Z", "2026-01-01T02:00:00+02:00", "2026-01-01T02:00:00%2B02:00"] {
             let query = read(&format!("from={date}")).expect(date);
@@ -119,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_parameter_that_cannot_be_is_named() {
-        for bad in ["from=first", "from=-1", "partition=4", "partition=x", "position=1", "position=4:0", "position=1:-1", "follow=yes", "count=-1"] {
+        for bad in
+            ["from=first", "from=-1", "partition=4", "partition=x", "position=1", "position=4:0", "position=1:-1", "follow=yes", "count=-1"]
+        {
             let refusal = format!("{:?}", read(bad).expect_err(bad));
             let name = bad.split_once('=').map_or("", |(name, _)| name);
             assert!(refusal.contains("ArgumentInvalid") && refusal.contains(name), "{refusal}");
