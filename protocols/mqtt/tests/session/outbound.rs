@@ -60,6 +60,7 @@ fn packet_identifiers_use_the_whole_range_and_skip_those_in_use() {
     }
 }
 
+/// rumqttd defect 15: the receive maximum was parsed and ignored.
 #[test]
 fn the_window_is_the_clients_receive_maximum() {
     let mut narrow = connect(V5);
@@ -134,6 +135,7 @@ fn a_new_session_gets_nothing_again() {
     assert_eq!(server.sent().len(), 1);
 }
 
+/// rumqttd defect 15: the maximum packet size was parsed and ignored.
 #[test]
 fn the_clients_maximum_packet_size_is_honoured() {
     let mut small = connect(V5);

@@ -92,6 +92,7 @@ fn a_leave_takes_the_will_back_unless_it_says_otherwise() {
     assert!(leave(V5, ReasonCode::UnspecifiedError));
 }
 
+/// rumqttd defect 15: the session expiry was parsed and ignored.
 #[test]
 fn a_leave_may_change_the_session_expiry_but_not_begin_one() {
     let leave = |asked, now: u32| {
