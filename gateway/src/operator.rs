@@ -1,7 +1,7 @@
 //! The service API: what operators and applications do with the hub over HTTPS
 //! (`iot-hub-wire` §3), and our own additions to it.
 //!
-//! [`routes`] is the table of operations with the right each needs. Every file below it holds
+//! [`routes()`] is the table of operations with the right each needs. Every file below it holds
 //! the operations of one noun and nothing of HTTP but their inputs; `reason` alone turns errors
 //! of the domains into codes of the wire.
 

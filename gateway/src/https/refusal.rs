@@ -80,7 +80,7 @@ impl Refusal {
             return;
         }
         let (code, cause) = (self.code.name(), self.cause.as_deref());
-        let text = self.text.get(..LOGGED_TEXT_BYTES_MAX).unwrap_or(&self.text);
+        let (text, _) = self.text.split_at(self.text.floor_char_boundary(LOGGED_TEXT_BYTES_MAX));
         if self.code.http_status() >= 500 && self.code != ErrorCode::NotImplemented {
             tracing::error!(code, text, cause, "could not carry out a request");
         } else {

@@ -27,7 +27,16 @@ pub(super) fn method_refusal(error: InvokeError, waited_seconds: u32) -> Refusal
         InvokeError::TooManyInFlight => (ErrorCode::DeviceMaximumInflightMethodExceeded, None),
         InvokeError::InvalidAnswer => (ErrorCode::BadDeviceResponse, None),
     };
-    Refusal::new(code, error.to_string()).nested(waited)
+    let text = match error {
+        // The documented sentence, which callers look for.
+        InvokeError::TimedOut => "Timed out waiting for the response from device.".to_owned(),
+        InvokeError::UnknownIdentity
+        | InvokeError::NotOnline
+        | InvokeError::ConnectionClosed
+        | InvokeError::TooManyInFlight
+        | InvokeError::InvalidAnswer => error.to_string(),
+    };
+    Refusal::new(code, text).nested(waited)
 }
 
 /// Which check failed is for the log, where admission has written it.

@@ -97,7 +97,11 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<EventQuery, Refusal> {
-        EventQuery::read(&Parameters::of(query), PartitionCount::try_from(4).expect("a count"))
+        EventQuery::read(&Parameters::of(query), four())
+    }
+
+    fn four() -> PartitionCount {
+        PartitionCount::try_from(4).expect("a count")
     }
 
     #[test]

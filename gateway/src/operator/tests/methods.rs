@@ -76,7 +76,7 @@ async fn a_call_without_an_answer_says_why_in_json_in_a_string() {
 
     tokio::time::pause();
     let late = refused(&hub, ask(r#"{"methodName":"m","responseTimeoutInSeconds":5}"#), 504, "GatewayTimeout").await;
-    assert_eq!(late.error_code, 504_101);
+    assert_eq!((late.error_code, late.message.as_str()), (504_101, "Timed out waiting for the response from device."));
 }
 
 #[tokio::test]
