@@ -35,12 +35,16 @@ fn stored(grant: &AuthGrant, properties: &MessageProperties, body: &[u8]) -> Sto
         value: Some(body),
         headers: &[&headers.sender, &receipt_headers(received), &headers.source, &properties.headers],
     });
+    // A partition writes the position into the batch's first eight bytes.
+    let mut bytes = batch.finish().as_bytes().to_vec();
+    bytes[..8].copy_from_slice(&41_i64.to_be_bytes());
     StoredBatch {
-        base: SequenceNumber(41),
+        base: SequenceNumber::FIRST,
+        wanted: SequenceNumber(41),
         count: 1,
         append_time: Timestamp::from_milliseconds(1_795_000_000_456),
         origin: Origin::Mqtt,
-        bytes: batch.finish().as_bytes().clone(),
+        bytes: bytes.into(),
     }
 }
 
@@ -64,7 +68,7 @@ fn a_message_reads_back_with_all_its_properties() {
     let event = shown(&properties, b"{\"t\":1}");
     assert_eq!(event["deviceId"], "dev-1");
     assert_eq!(event["moduleId"], "mod");
-    assert_eq!((&event["sequence"], &event["partition"]), (&json!(41), &json!(2)));
+    assert_eq!((&event["sequence"], &event["partition"]), (&json!(0), &json!(2)));
     assert_eq!(event["enqueuedTime"], "2026-11-18T09:46:40.456Z");
     assert_eq!(event["body"], "{\"t\":1}");
     assert_eq!(event["properties"], json!({"colour": "rød", "none": null, "content-encoding": "mine"}));
