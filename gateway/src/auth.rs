@@ -1,6 +1,8 @@
 //! Admission: the one place that turns what a connection presents into a grant, or into one log
 //! line and one count.
 
+use std::sync::Arc;
+
 use certs::judge::{AuthGrant, AuthReject, ClaimedIdentity, Evidence, OperatorGrant};
 use model::Rights;
 use thiserror::Error;
@@ -27,12 +29,24 @@ impl Hub {
     /// # Errors
     /// [`AuthReject`] for the log; the peer learns less.
     pub(crate) fn admit(&self, evidence: Evidence<'_>, claim: &ClaimedIdentity) -> Result<AuthGrant, AuthReject> {
-        let record = self.twins.identity(&claim.identity);
-        let judged = self.judge.admit(evidence, claim, record.as_deref(), self.clock.now());
-        judged.inspect_err(|reject| {
+        self.judge_device(evidence, claim).inspect_err(|reject| {
             self.metrics.auth_refused(reject.name());
             tracing::warn!(identity = %claim.identity, reason = reject.name(), detail = %reject, "refused a device");
         })
+    }
+
+    /// Judges until the registry's record is still the one that was judged by, so that a change
+    /// in between never admits on what it replaced.
+    fn judge_device(&self, evidence: Evidence<'_>, claim: &ClaimedIdentity) -> Result<AuthGrant, AuthReject> {
+        let mut record = self.twins.identity(&claim.identity);
+        loop {
+            let judged = self.judge.admit(evidence, claim, record.as_deref(), self.clock.now());
+            let present = self.twins.identity(&claim.identity);
+            if present.as_ref().map(Arc::as_ptr) == record.as_ref().map(Arc::as_ptr) {
+                return judged;
+            }
+            record = present;
+        }
     }
 
     /// Admits an operator who wants `wanted` on `resource` (host and path), or says why not.

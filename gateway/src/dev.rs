@@ -142,7 +142,8 @@ impl<'a> DevHome<'a> {
             return Ok(());
         }
         let state = CaState::Enabled;
-        Ok(hub.twins.add_ca(twins::NewCa { thumbprint, certificate_pem: pem, state, id_scope: Vec::new() }).await?)
+        hub.twins.add_ca(twins::NewCa { thumbprint, certificate_pem: pem, state, id_scope: Vec::new() }).await?;
+        Ok(())
     }
 
     fn connection_string(&self, owner: &Policy, hub_names: &[String]) -> Result<(), DevError> {

@@ -58,7 +58,9 @@ pub(crate) struct Hub {
     pub metrics: Metrics,
     /// Whether the hub is stopping.
     pub drain: Drain,
+    /// The state of each CA when it was last read, by thumbprint.
     ca_epochs: Mutex<HashMap<String, (CaState, Epoch)>>,
+    reloading: tokio::sync::Mutex<()>,
 }
 
 /// Why the hub cannot start.
@@ -112,6 +114,7 @@ impl Hub {
             presence: Presence::default(),
             sessions: Sessions::default(),
             ca_epochs: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
             clock,
             settings,
             twins,
@@ -134,9 +137,10 @@ impl Hub {
     /// # Errors
     /// [`HubOpenError`]; then the old ones stay in force.
     pub(crate) async fn reload_trust(&self) -> Result<(), HubOpenError> {
+        let _one_at_a_time = self.reloading.lock().await;
         let stored = self.twins.cas().await?;
         let policies = self.twins.policies().await?;
-        let cas = stored.iter().map(|ca| self.trusted(ca)).collect::<Result<Vec<_>, _>>()?;
+        let (cas, ended) = self.trusted(&stored)?;
         self.judge.replace(TrustSnapshot {
             host_names: self.settings.host_names.clone(),
             cas,
@@ -144,9 +148,30 @@ impl Hub {
             operators: self.settings.operators.clone(),
             settings: self.settings.trust.clone(),
         });
-        self.retire_epochs(&stored);
+        // Only now: who is judged in between is judged again.
+        ended.iter().for_each(Epoch::raise);
         self.presence.recheck_grants();
         Ok(())
+    }
+
+    /// The stored CAs with their epochs, and the epochs of what has changed.
+    fn trusted(&self, stored: &[StoredCa]) -> Result<(Vec<TrustedCa>, Vec<Epoch>), HubOpenError> {
+        let admitted = stored.iter().map(|ca| certs::ca::restore(&ca.certificate_pem, ca.id_scope.clone()));
+        let admitted = admitted.collect::<Result<Vec<_>, _>>()?;
+        let mut known = self.ca_epochs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut earlier = std::mem::take(&mut *known);
+        let mut ended = Vec::new();
+        let mut cas = Vec::new();
+        for (ca, admitted) in stored.iter().zip(admitted) {
+            let (state, epoch) = earlier.remove(&ca.thumbprint).unwrap_or((ca.state, Epoch::default()));
+            if state != ca.state {
+                ended.push(epoch.clone());
+            }
+            known.insert(ca.thumbprint.clone(), (ca.state, epoch.clone()));
+            cas.push(TrustedCa { admitted, state: ca.state, epoch });
+        }
+        ended.extend(earlier.into_values().map(|(_, epoch)| epoch));
+        Ok((cas, ended))
     }
 
     /// Writes what is staged and closes the stores.
@@ -157,35 +182,13 @@ impl Hub {
         }
         self.twins.close().await;
     }
-
-    fn trusted(&self, stored: &StoredCa) -> Result<TrustedCa, HubOpenError> {
-        let admitted = certs::ca::restore(&stored.certificate_pem, stored.id_scope.clone())?;
-        let mut epochs = self.ca_epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        let (state, epoch) = epochs.entry(stored.thumbprint.clone()).or_insert_with(|| (stored.state, Epoch::default()));
-        if *state != stored.state {
-            epoch.raise();
-            *state = stored.state;
-        }
-        Ok(TrustedCa { admitted, state: stored.state, epoch: epoch.clone() })
-    }
-
-    fn retire_epochs(&self, stored: &[StoredCa]) {
-        let mut epochs = self.ca_epochs.lock().unwrap_or_else(PoisonError::into_inner);
-        epochs.retain(|thumbprint, (_, epoch)| {
-            let stays = stored.iter().any(|ca| ca.thumbprint == *thumbprint);
-            if !stays {
-                epoch.raise();
-            }
-            stays
-        });
-    }
 }
 
 /// Recovery reads the disk for as long as it takes, so it runs beside the runtime.
 async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<EventLog, HubOpenError> {
     let path = settings.data_dir.join("log");
     let definitions: Vec<_> = hubs.iter().map(|hub| EventHubDefinition { id: hub.id, partitions: hub.partitions }).collect();
-    let (config, clock) = (settings.log.clone(), clock.clone());
+    let (config, clock) = (settings.log, clock.clone());
     let directory = path.clone();
     let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, Arc::new(RealDisk), config, clock, &definitions));
     let opened = opening.await.map_err(|_| HubOpenError::Panicked)?;

@@ -77,6 +77,20 @@ pub(crate) enum InvokeError {
     InvalidAnswer,
 }
 
+impl InvokeError {
+    /// A short name for metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownIdentity => "unknown_identity",
+            Self::NotOnline => "not_online",
+            Self::TimedOut => "timed_out",
+            Self::ConnectionClosed => "connection_closed",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::InvalidAnswer => "invalid_answer",
+        }
+    }
+}
+
 /// Calls a method and waits for the one outcome there is.
 ///
 /// When the caller drops this future the device's later answer is ignored.
@@ -84,6 +98,12 @@ pub(crate) enum InvokeError {
 /// # Errors
 /// [`InvokeError`]; offline, too late and gone-while-waiting are told apart.
 pub(crate) async fn invoke(hub: &Hub, identity: &Identity, call: MethodCall) -> Result<MethodAnswer, InvokeError> {
+    let outcome = call_device(hub, identity, call).await;
+    hub.metrics.method_invoked(outcome.as_ref().map_or_else(InvokeError::name, |_| "answered"));
+    outcome
+}
+
+async fn call_device(hub: &Hub, identity: &Identity, call: MethodCall) -> Result<MethodAnswer, InvokeError> {
     hub.twins.identity(identity).ok_or(InvokeError::UnknownIdentity)?;
     if !hub.presence.takes_methods(identity, call.connect_timeout).await {
         return Err(InvokeError::NotOnline);

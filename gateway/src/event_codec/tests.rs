@@ -39,7 +39,7 @@ fn stored(grant: &AuthGrant, properties: &MessageProperties, body: &[u8]) -> Sto
     let mut bytes = batch.finish().as_bytes().to_vec();
     bytes[..8].copy_from_slice(&41_i64.to_be_bytes());
     StoredBatch {
-        base: SequenceNumber::FIRST,
+        base: SequenceNumber(41),
         wanted: SequenceNumber(41),
         count: 1,
         append_time: Timestamp::from_milliseconds(1_795_000_000_456),
@@ -68,7 +68,7 @@ fn a_message_reads_back_with_all_its_properties() {
     let event = shown(&properties, b"{\"t\":1}");
     assert_eq!(event["deviceId"], "dev-1");
     assert_eq!(event["moduleId"], "mod");
-    assert_eq!((&event["sequence"], &event["partition"]), (&json!(0), &json!(2)));
+    assert_eq!((&event["sequence"], &event["partition"]), (&json!(41), &json!(2)));
     assert_eq!(event["enqueuedTime"], "2026-11-18T09:46:40.456Z");
     assert_eq!(event["body"], "{\"t\":1}");
     assert_eq!(event["properties"], json!({"colour": "rød", "none": null, "content-encoding": "mine"}));

@@ -27,9 +27,8 @@ impl SenderHeaders {
         if let Some(module) = &grant.identity.module {
             sender = sender.with(MODULE_ID, &amqp::string(module.as_str()));
         }
-        let sender = sender
-            .with(GENERATION_ID, &amqp::string(&grant.generation))
-            .with(AUTH_METHOD, &amqp::string(&grant.auth_method_json()));
+        let sender =
+            sender.with(GENERATION_ID, &amqp::string(&grant.generation)).with(AUTH_METHOD, &amqp::string(&grant.auth_method_json()));
         let source = HeaderBlock::new().with(MESSAGE_SOURCE, &amqp::string("Telemetry"));
         let source = match model_id {
             Some(model_id) => source.with(DATA_SCHEMA, &amqp::string(model_id)),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use event_log::{StageError, Origin};
+use event_log::{Origin, StageError};
 use model::{Identity, Timestamp};
+use mqtt_proto::Version;
 use mqtt_proto::session::{Accept, Event, Receipt};
 use mqtt_proto::wire::{Connect, Publish, QoS, ReasonCode, SubscribeFilter, Text};
-use mqtt_proto::Version;
 use tokio::io::{AsyncRead, AsyncWrite};
 use twins::{LockOwner, StoredSubscription};
 
@@ -19,8 +19,8 @@ use super::admission::Admitted;
 use super::dialect::{self, DeviceRequest, Feed, Feeds};
 use super::downlink::{Downlink, Sent};
 use super::link::{Link, Progress};
-use super::sessions::Parked;
 use super::reason::{self, Ending, TwinFailure};
+use super::sessions::Parked;
 use super::uplink::Uplink;
 use super::work::{Done, Work, WorkQueue};
 use crate::hub::Hub;
@@ -30,6 +30,9 @@ use crate::presence::{Facts, Seat, Signal};
 
 /// Commands a resumed session may owe.
 const RESUMED_COMMANDS_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
+
+/// How long a connection that ends may take to carry out what it was asked for.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Serves an admitted client until it goes or must go.
 pub(super) async fn run<S>(hub: Arc<Hub>, link: Link<S>, connect: Connect, admitted: Admitted)
@@ -59,7 +62,7 @@ where
         admitted,
         owner,
     };
-    let ending = match connection.open(&connect).await {
+    let ending = match connection.open().await {
         Ok(()) => connection.serve().await,
         Err(ending) => ending,
     };
@@ -108,6 +111,12 @@ struct Connection<S> {
     downlink: Downlink,
 }
 
+/// What an ending connection still waits for.
+enum Rest {
+    Stored(Result<(), StageError>),
+    Done(Done),
+}
+
 /// Something that happened.
 enum Happening {
     Link(Progress),
@@ -119,7 +128,14 @@ enum Happening {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes up the session and answers the CONNECT.
-    async fn open(&mut self, connect: &Connect) -> Result<(), Ending> {
+    async fn open(&mut self) -> Result<(), Ending> {
+        // From here on changes reach this connection; what changed before is seen now.
+        if self.hub.drain.is_draining() {
+            return Err(Ending::Stopping);
+        }
+        if !self.admitted.grant.is_current(self.hub.clock.now()) {
+            return Err(Ending::GrantEnded);
+        }
         let identity = self.identity().clone();
         let failed = |error: twins::StoreError| Ending::Store(error.to_string());
         let earlier = self.hub.sessions.take(&identity);
@@ -193,16 +209,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.admitted.grant.is_current(received) {
             return ControlFlow::Break(Ending::GrantEnded);
         }
-        while let Some(event) = self.link.session.poll_event() {
-            self.on_event(event, received)?;
-        }
+        let flow = self.take_events(received);
+        // What came before the end counts, whatever the end was.
         if let Err(failed) = self.uplink.stage() {
             return ControlFlow::Break(Ending::Store(failed.to_string()));
         }
+        flow?;
         match progress {
             Progress::Events => ControlFlow::Continue(()),
             Progress::Ended => ControlFlow::Break(Ending::Lost),
         }
+    }
+
+    fn take_events(&mut self, received: Timestamp) -> ControlFlow<Ending> {
+        while let Some(event) = self.link.session.poll_event() {
+            self.on_event(event, received)?;
+        }
+        ControlFlow::Continue(())
     }
 
     fn on_event(&mut self, event: Event, received: Timestamp) -> ControlFlow<Ending> {
@@ -306,7 +329,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn on_stored(&mut self, stored: Result<(), StageError>) -> ControlFlow<Ending> {
         match stored.and_then(|()| self.uplink.acknowledge(&mut self.link.session)) {
             Ok(acknowledged) => {
-                self.hub.metrics.message_acknowledged(Protocol::Mqtt, u64::from(acknowledged));
+                self.hub.metrics.message_acknowledged(Protocol::Mqtt, u64::from(acknowledged.count));
+                if let Some(received) = acknowledged.oldest {
+                    self.hub.metrics.acknowledgement_took(Protocol::Mqtt, received.elapsed());
+                }
                 ControlFlow::Continue(())
             }
             Err(failed) => ControlFlow::Break(Ending::Store(failed.to_string())),
@@ -432,9 +458,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says goodbye, gives back what the connection held, and leaves its seat to the next.
     async fn close(mut self, ending: Ending) {
         let identity = self.identity().clone();
-        if ending == Ending::Stopping {
-            self.finish_stored().await;
-        }
+        self.finish(&ending).await;
         if let Some(code) = ending.reason_code() {
             self.link.session.disconnect(code, None);
         }
@@ -455,19 +479,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// While stopping, what was received is still stored and acknowledged.
-    async fn finish_stored(&mut self) {
-        let deadline = self.hub.drain.deadline().unwrap_or_else(tokio::time::Instant::now);
+    /// Carries out what the client asked for before the end: its messages are stored and its
+    /// operations done. While stopping, they are acknowledged too.
+    async fn finish(&mut self, ending: &Ending) {
+        if matches!(ending, Ending::Store(_)) {
+            return;
+        }
+        let acknowledges = *ending == Ending::Stopping;
         let finishing = async {
-            while !self.uplink.is_idle() {
-                let stored = poll_fn(|cx| self.uplink.poll(cx)).await;
-                if self.on_stored(stored).is_break() {
+            while !(self.work.is_idle() && if acknowledges { self.uplink.is_idle() } else { self.uplink.has_room() }) {
+                let flow = match poll_fn(|cx| self.poll_rest(cx)).await {
+                    Rest::Stored(stored) => self.on_stored(stored),
+                    Rest::Done(done) => self.on_done(done),
+                };
+                if flow.is_break() {
                     return;
                 }
             }
         };
-        // Past the deadline the rest stays unacknowledged, and the client sends it again.
-        let _ = tokio::time::timeout_at(deadline, finishing).await;
+        // What is not done by then was not acknowledged either: the client sends it again.
+        let _ = tokio::time::timeout(FINISH_TIMEOUT, finishing).await;
+    }
+
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Rest> {
+        if let Poll::Ready(stored) = self.uplink.poll(cx) {
+            return Poll::Ready(Rest::Stored(stored));
+        }
+        self.work.poll(cx).map(Rest::Done)
     }
 }
 

@@ -17,6 +17,9 @@ use crate::methods::{CallFailed, DeviceCall, MethodAnswer};
 const CALLS_MAX: usize = model::limits::METHODS_IN_FLIGHT_MAX;
 /// Commands taken from the queue at once.
 const COMMANDS_AT_ONCE: usize = 16;
+/// The input that takes a command addressed to no input, for a module that listens to its inputs
+/// only, as those of the official SDKs do.
+const DEFAULT_INPUT: &str = "commands";
 /// Commands held back at once.
 const HELD_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
 
@@ -37,7 +40,7 @@ pub(super) struct Downlink {
 /// The way of a command to the device.
 enum Route {
     /// A message, ready to be sent.
-    Open(Outbound),
+    Open(Box<Outbound>),
     /// No subscription takes it now.
     Closed,
     /// No packet can carry it.
@@ -90,7 +93,7 @@ impl Downlink {
             Route::Unwritable => return Some(Sent::Impossible(lock)),
             Route::Open(outbound) => {
                 let qos = outbound.qos;
-                session.publish(outbound).map(|()| qos)
+                session.publish(*outbound).map(|()| qos)
             }
         };
         match sent {
@@ -131,9 +134,11 @@ impl Downlink {
     fn outbound(&self, command: &LockedCommand, feeds: &Feeds) -> Route {
         let properties = &command.message.properties;
         let bag = property_bag::format(properties);
+        let commands = feeds.qos(Feed::Commands);
         let (topic, qos) = match properties.system.to.as_deref().and_then(input_name) {
             Some(input) => (self.topics.input(input, &bag), feeds.qos(Feed::Inputs)),
-            None => (Some(self.topics.command(&bag)), feeds.qos(Feed::Commands)),
+            None if commands.is_some() => (Some(self.topics.command(&bag)), commands),
+            None => (self.topics.input(DEFAULT_INPUT, &bag), feeds.qos(Feed::Inputs)),
         };
         let (Some(topic), Some(qos)) = (topic, qos) else { return Route::Closed };
         let content_type = properties.system.content_type.as_deref().map(Text::try_from).transpose();
@@ -141,14 +146,14 @@ impl Downlink {
         let (Ok(topic), Ok(content_type), Ok(user_properties)) = (Text::try_from(topic), content_type, user_properties) else {
             return Route::Unwritable;
         };
-        Route::Open(Outbound {
+        Route::Open(Box::new(Outbound {
             topic,
             payload: command.message.body.clone(),
             qos,
             retain: false,
             properties: PublishProperties { content_type, user_properties, ..PublishProperties::default() },
             tag: command.sequence_number,
-        })
+        }))
     }
 
     /// Sends a direct method, or tells the caller why not.

@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Pending => {}
             }
         }
-        self.poll_timer(cx)
+        self.poll_timer(cx, reading)
     }
 
     fn take_input(&mut self) -> Progress {
@@ -170,10 +170,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Poll::Ready(Ok(()))
     }
 
+    /// While the hub itself does not read, the client's silence does not count.
+    ///
     /// The timer is moved only when it fires or would fire too late: a busy connection puts its
     /// deadline off with every packet.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Progress> {
-        let deadlines = [self.session.next_timeout(), self.wake_at];
+    fn poll_timer(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Progress> {
+        let silence = if reading { self.session.next_timeout() } else { None };
+        let deadlines = [silence, self.wake_at];
         let Some(deadline) = deadlines.into_iter().flatten().min() else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
         if timer.deadline().into_std() > deadline {
@@ -182,7 +185,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         while timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
             if now >= deadline {
-                self.session.handle_timeout(now);
+                if reading {
+                    self.session.handle_timeout(now);
+                }
                 self.timer = None;
                 self.wake_at = self.wake_at.filter(|instant| *instant > now);
                 return Poll::Ready(Progress::Events);

@@ -2,8 +2,8 @@
 //! place in this folder that knows those numbers.
 
 use bytes::Bytes;
-use model::api::{ErrorCode, ErrorDetail};
 use model::Timestamp;
+use model::api::{ErrorCode, ErrorDetail};
 use mqtt_proto::wire::{ConnectReturnCode, ReasonCode};
 use twins::document::DocumentError;
 use twins::{ReportedError, TwinReadError};
@@ -145,7 +145,9 @@ impl From<ReportedError> for TwinFailure {
             ReportedError::UnknownIdentity(_) => ErrorCode::DeviceNotFound,
             ReportedError::VersionMismatch { .. } => ErrorCode::PreconditionFailed,
             ReportedError::InvalidVersion => ErrorCode::ArgumentInvalid,
-            ReportedError::Document(DocumentError::SectionTooLarge { .. } | DocumentError::BodyTooLarge { .. }) => ErrorCode::MessageTooLarge,
+            ReportedError::Document(DocumentError::SectionTooLarge { .. } | DocumentError::BodyTooLarge { .. }) => {
+                ErrorCode::MessageTooLarge
+            }
             ReportedError::Document(_) => ErrorCode::ArgumentInvalid,
             ReportedError::Store(_) => ErrorCode::ServerError,
         };

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use event_log::{AppendPermit, Batch, LogFailed, StageError, Ticket};
 use model::{MessageProperties, Timestamp};
@@ -22,10 +23,27 @@ pub(super) struct Uplink {
     batched: u32,
     /// Receipts not acknowledged yet, oldest first.
     receipts: VecDeque<Receipt>,
-    /// Batches on their way to the disk, each with the number of its receipts.
-    staged: VecDeque<(Ticket, u32)>,
+    /// Batches on their way to the disk.
+    staged: VecDeque<Staged>,
     /// A batch for which the buffer has no room yet. While there is one, nothing is read.
     blocked: Option<(Batch, Room)>,
+}
+
+/// A batch on its way to the disk.
+struct Staged {
+    ticket: Ticket,
+    /// How many receipts wait for it.
+    receipts: u32,
+    since: Instant,
+}
+
+/// What [`Uplink::acknowledge`] released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Acknowledged {
+    /// Messages.
+    pub count: u32,
+    /// When the first of them was staged.
+    pub oldest: Option<Instant>,
 }
 
 impl Uplink {
@@ -37,7 +55,13 @@ impl Uplink {
     ///
     /// # Errors
     /// [`MessageRefused`]; its receipt is the caller's to answer.
-    pub(super) fn admit(&mut self, received: Timestamp, bag: &str, publish: &Publish, receipt: Option<Receipt>) -> Result<(), MessageRefused> {
+    pub(super) fn admit(
+        &mut self,
+        received: Timestamp,
+        bag: &str,
+        publish: &Publish,
+        receipt: Option<Receipt>,
+    ) -> Result<(), MessageRefused> {
         if publish.retain || publish.properties != PublishProperties::default() {
             let mut properties = model::property_bag::parse(bag)?;
             add_packet_properties(&mut properties, &publish.properties, publish.retain);
@@ -76,7 +100,7 @@ impl Uplink {
         let receipts = std::mem::take(&mut self.batched);
         let ticket = self.sender.append(permit, batch)?;
         if let (Some(ticket), true) = (ticket, receipts > 0) {
-            self.staged.push_back((ticket, receipts));
+            self.staged.push_back(Staged { ticket, receipts, since: Instant::now() });
         }
         Ok(())
     }
@@ -98,8 +122,8 @@ impl Uplink {
             }
         }
         match self.staged.front_mut() {
-            Some((ticket, _)) => {
-                ready!(Pin::new(ticket).poll(cx))?;
+            Some(staged) => {
+                ready!(Pin::new(&mut staged.ticket).poll(cx))?;
                 Poll::Ready(Ok(()))
             }
             None => Poll::Pending,
@@ -110,15 +134,16 @@ impl Uplink {
     ///
     /// # Errors
     /// [`StageError`]: the rest never will.
-    pub(super) fn acknowledge(&mut self, session: &mut Connection) -> Result<u32, StageError> {
-        let mut acknowledged = 0;
-        while let Some((ticket, count)) = self.staged.front() {
-            let Some(durable) = ticket.try_get() else { break };
+    pub(super) fn acknowledge(&mut self, session: &mut Connection) -> Result<Acknowledged, StageError> {
+        let mut acknowledged = Acknowledged::default();
+        while let Some(staged) = self.staged.front() {
+            let Some(durable) = staged.ticket.try_get() else { break };
             durable?;
-            for receipt in self.receipts.drain(..*count as usize) {
+            for receipt in self.receipts.drain(..staged.receipts as usize) {
                 session.acknowledge(receipt, ReasonCode::Success);
             }
-            acknowledged += count;
+            acknowledged.count += staged.receipts;
+            acknowledged.oldest.get_or_insert(staged.since);
             self.staged.pop_front();
         }
         Ok(acknowledged)

@@ -104,7 +104,9 @@ async fn perform(hub: Arc<Hub>, identity: Identity, owner: LockOwner, work: Work
             Done::ReportedPatch { rid, receipt, version }
         }
         Work::Subscribe { stored, receipt, results } => Done::Subscribed { receipt, results, stored: store(&hub, &identity, stored).await },
-        Work::Unsubscribe { stored, receipt, results } => Done::Unsubscribed { receipt, results, stored: store(&hub, &identity, stored).await },
+        Work::Unsubscribe { stored, receipt, results } => {
+            Done::Unsubscribed { receipt, results, stored: store(&hub, &identity, stored).await }
+        }
         Work::LockCommands { limit } => Done::Commands { asked: limit, commands: twins.lock_commands(&identity, owner, limit).await },
         Work::Complete { lock } => Done::Settled(twins.complete_command(&identity, lock).await),
         Work::Reject { lock } => Done::Settled(twins.reject_command(&identity, lock).await),

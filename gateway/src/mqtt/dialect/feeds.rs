@@ -139,7 +139,15 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_not_ones_own_is_refused() {
-        for filter in ["#", "+", "devices/e/messages/devicebound/#", "devices/d/#", "devices/d/inputs/#", "$iothub/#", "devices/+/messages/devicebound/#"] {
+        for filter in [
+            "#",
+            "+",
+            "devices/e/messages/devicebound/#",
+            "devices/d/#",
+            "devices/d/inputs/#",
+            "$iothub/#",
+            "devices/+/messages/devicebound/#",
+        ] {
             assert_eq!(feeds("d").subscribe(filter, QoS::AtLeastOnce), Err(FilterRefused::NotItsOwn), "{filter}");
         }
     }

@@ -155,14 +155,6 @@ pub(crate) fn method_rid(rid: &str) -> Option<u64> {
     u64::from_str_radix(&decoded, 16).ok()
 }
 
-/// The address that a command for `identity` carries as `$.to`.
-pub(crate) fn command_address(identity: &Identity) -> String {
-    match &identity.module {
-        None => format!("/devices/{}/messages/deviceBound", identity.device),
-        Some(module) => format!("/devices/{}/modules/{module}/messages/deviceBound", identity.device),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,7 +181,12 @@ mod tests {
 
     #[test]
     fn a_topic_of_another_identity_is_foreign() {
-        for topic in ["devices/e/messages/events/", "devices/d2/messages/events/", "devices/d/messages/eventsx", "devices/d/modules/m/messages/events/"] {
+        for topic in [
+            "devices/e/messages/events/",
+            "devices/d2/messages/events/",
+            "devices/d/messages/eventsx",
+            "devices/d/modules/m/messages/events/",
+        ] {
             check("d", topic, Err(TopicRefused::Foreign));
         }
         check("d/m", "devices/d/messages/events/", Err(TopicRefused::Foreign));
