@@ -19,6 +19,9 @@ const STATEMENTS_CACHED: usize = 64;
 /// that a burst of group commits seldom pays for it.
 const WAL_CHECKPOINT_PAGES: i64 = 4096;
 
+/// Page cache in KiB, so that the pages of busy twins are not read again for each group.
+const CACHE_KIBIBYTES: i64 = 32 * 1024;
+
 /// Why the writer's connection is not fit for use.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectionError {
@@ -60,6 +63,7 @@ pub(crate) fn open_writer_connection(path: &Path) -> Result<Connection, Connecti
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIBIBYTES)?;
     read_back(&connection, "journal_mode", "wal".to_owned())?;
     read_back(&connection, "synchronous", SYNCHRONOUS_FULL)?;
     read_back(&connection, "foreign_keys", 1_i64)?;
