@@ -18,6 +18,9 @@ use super::unit::{Stop, Unit};
 use crate::error::{SqliteFailure, StoreError};
 use crate::identity_table::{IdentityChange, IdentityTable};
 
+#[cfg(test)]
+mod tests;
+
 /// Operations in one transaction: enough that a sync costs each of them little, few enough that
 /// the first does not wait long for the last.
 const GROUP_OPERATIONS_MAX: usize = 1024;

@@ -1,0 +1,72 @@
+use model::Timestamp;
+
+use super::*;
+use crate::command_queue::{CommandQueue, LockOwner, LockToken};
+
+fn start(directory: &tempfile::TempDir) -> Writer {
+    let connection = Connection::open(directory.path().join("writer.db")).expect("opens");
+    connection.execute_batch("CREATE TABLE IF NOT EXISTS kept (number INTEGER)").expect("created");
+    let bounds = QueueBounds { entries: 16, bytes: 1024 };
+    Writer::start(connection, Arc::new(IdentityTable::new()), Clock::manual(Timestamp::NEVER), bounds).expect("started")
+}
+
+fn fault(code: i32) -> SqliteFailure {
+    SqliteFailure { code: Some(code), message: "injected".to_owned() }
+}
+
+async fn insert(writer: &Writer) -> Result<usize, StoreError> {
+    writer.submit(0, |unit| Ok(unit.connection.execute("INSERT INTO kept VALUES (1)", [])?)).await
+}
+
+/// Inserts a row, then fails as SQLite would.
+async fn insert_and_fail(writer: &Writer, code: i32) -> Result<(), StoreError> {
+    let work = move |unit: &mut Unit<'_>| {
+        unit.connection.execute("INSERT INTO kept VALUES (2)", [])?;
+        Err(Stop::Sqlite(fault(code)))
+    };
+    writer.submit(0, work).await
+}
+
+fn rows(directory: &tempfile::TempDir) -> i64 {
+    let connection = Connection::open(directory.path().join("writer.db")).expect("opens");
+    connection.query_row("SELECT count(*) FROM kept", [], |row| row.get(0)).expect("reads")
+}
+
+#[tokio::test]
+async fn after_a_failure_of_io_no_write_is_taken_and_health_says_why() {
+    for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_FULL, ffi::SQLITE_CORRUPT] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let writer = start(&directory);
+        assert_eq!(insert(&writer).await, Ok(1));
+        assert_eq!(insert_and_fail(&writer, code).await, Err(StoreError::Transaction(fault(code))));
+        assert_eq!(writer.health(), Err(StoreError::Poisoned(fault(code))));
+        assert_eq!(insert(&writer).await, Err(StoreError::Poisoned(fault(code))));
+        assert_eq!(rows(&directory), 1, "reading goes on, and what failed is not there");
+    }
+}
+
+#[tokio::test]
+async fn another_failure_fails_its_group_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let writer = start(&directory);
+    assert!(insert_and_fail(&writer, ffi::SQLITE_CONSTRAINT).await.is_err());
+    assert_eq!(writer.health(), Ok(()));
+    assert_eq!(insert(&writer).await, Ok(1));
+    assert_eq!(rows(&directory), 1);
+}
+
+#[tokio::test]
+async fn locks_fall_with_the_transaction_they_were_made_in() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let writer = start(&directory);
+    let lock_and_fail = |unit: &mut Unit<'_>| {
+        let mut queue = CommandQueue::default();
+        queue.enqueue(1, Timestamp::MAX).map_err(|_| Stop::Refused(StoreError::Closed))?;
+        queue.lock(LockOwner(1), 1, || LockToken(1));
+        unit.locks.set(7, &queue);
+        Err::<(), _>(Stop::Sqlite(fault(ffi::SQLITE_BUSY)))
+    };
+    assert!(writer.submit::<(), StoreError>(0, lock_and_fail).await.is_err());
+    let held = writer.submit::<_, StoreError>(0, |unit| Ok(unit.locks.of(7, 1))).await;
+    assert_eq!(held, Ok(None));
+}
