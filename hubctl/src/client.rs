@@ -6,6 +6,7 @@ mod refusal;
 mod service;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{Clock, Secret};
@@ -14,6 +15,8 @@ use reqwest::{Method, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+
+use crate::data_directory::DataDirectory;
 
 pub use connect::{ConnectError, ConnectOptions};
 pub use events::{EventQuery, EventStart, EventStream};
@@ -64,7 +67,9 @@ pub enum ClientError {
 pub struct HubClient {
     http: reqwest::Client,
     host: String,
-    ports: Vec<u16>,
+    ports: Mutex<Vec<u16>>,
+    /// Where the ports are read again from when none answers: a hub may come back on others.
+    directory: Option<DataDirectory>,
     /// Index into `ports` of the one that answered last, tried first.
     answering: AtomicUsize,
     policy: String,
@@ -137,11 +142,19 @@ impl HubClient {
 
     /// Sends `request` and gives back the answer once its status says success.
     pub(crate) async fn send(&self, request: &Request) -> Result<Response, ClientError> {
+        let ports = self.ports();
+        match self.send_to(request, &ports).await {
+            Err(ClientError::Unreachable { .. }) if self.ports_have_changed(&ports) => self.send_to(request, &self.ports()).await,
+            answer => answer,
+        }
+    }
+
+    async fn send_to(&self, request: &Request, ports: &[u16]) -> Result<Response, ClientError> {
         let first = self.answering.load(Ordering::Relaxed);
         let mut reason = String::from("no HTTPS listener is on");
-        for offset in 0..self.ports.len() {
-            let index = (first + offset) % self.ports.len();
-            let Some(&port) = self.ports.get(index) else { continue };
+        for offset in 0..ports.len() {
+            let index = (first + offset) % ports.len();
+            let Some(&port) = ports.get(index) else { continue };
             match self.attempt(request, port).await {
                 Ok(response) => {
                     self.answering.store(index, Ordering::Relaxed);
@@ -151,7 +164,21 @@ impl HubClient {
                 Err(error) => return Err(ClientError::Lost { reason: deepest_reason(&error) }),
             }
         }
-        Err(ClientError::Unreachable { tried: self.tried(), reason })
+        Err(ClientError::Unreachable { tried: self.tried(ports), reason })
+    }
+
+    fn ports(&self) -> Vec<u16> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks again where the hub listens; an absent or broken file changes nothing.
+    fn ports_have_changed(&self, tried: &[u16]) -> bool {
+        let bound = self.directory.as_ref().and_then(|directory| directory.ports().ok().flatten());
+        let Some(bound) = bound else { return false };
+        let ports = connect::distinct_ports(&bound.addresses("https"));
+        let changed = ports != tried;
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = ports;
+        changed
     }
 
     /// Sends `request` and reads the answer's JSON.
@@ -185,8 +212,8 @@ impl HubClient {
         certs::token::sign(&self.host, &self.key, expires, Some(&self.policy))
     }
 
-    fn tried(&self) -> String {
-        let tried: Vec<String> = self.ports.iter().map(|port| format!("{}:{port}", self.host)).collect();
+    fn tried(&self, ports: &[u16]) -> String {
+        let tried: Vec<String> = ports.iter().map(|port| format!("{}:{port}", self.host)).collect();
         if tried.is_empty() { self.host.clone() } else { tried.join(" and ") }
     }
 }

@@ -47,6 +47,14 @@ pub(crate) enum Failure {
         /// How many were asked for.
         all: usize,
     },
+    /// The hub does not list all that it has.
+    #[error("the hub lists {listed} of its {registered} devices; nothing was exported")]
+    Incomplete {
+        /// How many it lists.
+        listed: usize,
+        /// How many it has.
+        registered: u64,
+    },
     /// A certificate cannot be made or shown.
     #[error("{0}")]
     Certificate(String),
@@ -66,6 +74,7 @@ impl Failure {
             | Self::Write { .. }
             | Self::Output(_)
             | Self::Partly { .. }
+            | Self::Incomplete { .. }
             | Self::Certificate(_) => 1,
         }
     }
@@ -90,6 +99,7 @@ impl Failure {
             | Self::Output(_)
             | Self::Connect(_)
             | Self::Partly { .. }
+            | Self::Incomplete { .. }
             | Self::Certificate(_) => None,
         }
     }

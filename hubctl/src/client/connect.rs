@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use std::{fs, io};
@@ -94,7 +95,8 @@ impl ConnectOptions {
         Ok(HubClient {
             http,
             host: connection.host().to_owned(),
-            ports: ports(bound.as_deref(), connection.port()),
+            ports: Mutex::new(ports(bound.as_deref(), connection.port())),
+            directory: directory_is_the_hubs.then_some(directory),
             answering: AtomicUsize::new(0),
             policy: connection.policy,
             key,
@@ -129,15 +131,19 @@ impl ConnectOptions {
     }
 }
 
-/// The ports to try, each once.
+/// The ports to try.
 fn ports(bound: Option<&[SocketAddr]>, named: Option<u16>) -> Vec<u16> {
-    let candidates: Vec<u16> = match (bound, named) {
-        (Some(bound), _) => bound.iter().map(SocketAddr::port).collect(),
+    match (bound, named) {
+        (Some(bound), _) => distinct_ports(bound),
         (None, Some(port)) => vec![port],
         (None, None) => USUAL_PORTS.to_vec(),
-    };
+    }
+}
+
+/// Each port once, in order.
+pub(super) fn distinct_ports(bound: &[SocketAddr]) -> Vec<u16> {
     let mut ports = Vec::new();
-    for port in candidates {
+    for port in bound.iter().map(SocketAddr::port) {
         if !ports.contains(&port) {
             ports.push(port);
         }
@@ -157,6 +163,29 @@ mod tests {
         assert_eq!(ports(Some(&[]), None), Vec::<u16>::new());
         assert_eq!(ports(None, Some(9000)), [9000]);
         assert_eq!(ports(None, None), [443, 8443]);
+    }
+
+    #[test]
+    fn a_hub_that_came_back_on_another_port_is_found_again() {
+        let root = tempfile::tempdir().expect("a directory");
+        let directory = DataDirectory::new(root.path());
+        let clock = Clock::system();
+        let ca = certs::issue::Issuer::create("test", clock.now(), Duration::from_secs(60)).expect("a CA");
+        for part in ["trust", "operator"] {
+            fs::create_dir(root.path().join(part)).expect("a directory");
+        }
+        fs::write(directory.server_ca(), ca.certificate_pem()).expect("written");
+        fs::write(directory.connection_string(), "HostName=h;SharedAccessKeyName=p;SharedAccessKey=a2V5\n").expect("written");
+        let listen = |port: u16| fs::write(root.path().join("ports.json"), format!("{{\"https\":\"127.0.0.1:{port}\"}}")).expect("written");
+        listen(1001);
+        let options = ConnectOptions { data_directory: Some(root.path().into()), ..ConnectOptions::default() };
+        let client = options.connect(clock).expect("a client");
+        assert!(!client.ports_have_changed(&[1001]));
+        fs::remove_file(root.path().join("ports.json")).expect("removed");
+        assert!(!client.ports_have_changed(&[1001]));
+        listen(1002);
+        assert!(client.ports_have_changed(&[1001]));
+        assert_eq!(client.ports(), [1002]);
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub struct EventHubDescription {
     pub partitions: u32,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DeviceStatistics {
+    total_device_count: u64,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct IdentityBody<'a> {
@@ -88,7 +94,8 @@ fn put(identity: &Identity, new: &NewIdentity, change: IdentityChange<'_>) -> Re
 
 /// Devices and modules.
 impl HubClient {
-    /// At most `limit` devices in the order of their ids.
+    /// At most `limit` devices in the order of their ids, page after page as long as the hub says
+    /// with `x-ms-continuation` that there are more.
     ///
     /// # Errors
     /// Every function here fails with a [`ClientError`]: not reached, lost, refused or not
@@ -112,6 +119,15 @@ impl HubClient {
                 return Ok(devices);
             }
         }
+    }
+
+    /// How many devices are registered.
+    ///
+    /// # Errors
+    /// See [`Self::devices`].
+    pub async fn device_count(&self) -> Result<u64, ClientError> {
+        let statistics: DeviceStatistics = self.fetch(&Request::new(Method::GET, &["statistics", "devices"])).await?;
+        Ok(statistics.total_device_count)
     }
 
     /// A device.

@@ -95,7 +95,13 @@ pub(super) async fn export<W: Write>(hub: &HubClient, output: &mut Output<W>, fi
 
 async fn write_registry(hub: &HubClient, mut write: impl FnMut(&str) -> Result<(), Failure>) -> Result<usize, Failure> {
     let mut count = 0;
-    for device in hub.devices(usize::MAX).await? {
+    let devices = hub.devices(usize::MAX).await?;
+    let registered = hub.device_count().await?;
+    // A page that came without a continuation may be all that a hub lists.
+    if registered > devices.len() as u64 {
+        return Err(Failure::Incomplete { listed: devices.len(), registered });
+    }
+    for device in devices {
         let Ok(identity) = device.device_id.parse::<Identity>() else { continue };
         let twin = hub.twin(&identity).await?;
         write(&to_line(&device_item(&device, twin))?)?;
