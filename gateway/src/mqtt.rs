@@ -37,7 +37,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut link = Link::new(stream, session_config());
-    let Some(connect) = link.connect().await else { return };
+    let connect = tokio::select! {
+        connect = link.connect() => connect,
+        // Nothing is owed to a client that has not asked for anything.
+        () = hub.drain.begun() => None,
+    };
+    let Some(connect) = connect else { return };
     match admission::admit(&hub, &peer, &connect) {
         Ok(admitted) => connection::run(hub, link, *connect, admitted).await,
         Err(refusal) => {

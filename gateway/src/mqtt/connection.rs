@@ -34,6 +34,9 @@ const RESUMED_COMMANDS_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
 /// How long a connection that ends may take to carry out what it was asked for.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// How often a busy connection's activity is noted.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Serves an admitted client until it goes or must go.
 pub(super) async fn run<S>(hub: Arc<Hub>, link: Link<S>, connect: Connect, admitted: Admitted)
 where
@@ -56,6 +59,7 @@ where
         uplink: Uplink::new(sender),
         work: WorkQueue::new(hub.clone(), identity.clone(), owner),
         downlink: Downlink::new(admitted.topics.clone()),
+        noted: now,
         hub,
         link,
         seat,
@@ -109,6 +113,8 @@ struct Connection<S> {
     uplink: Uplink,
     work: WorkQueue,
     downlink: Downlink,
+    /// When activity was last noted.
+    noted: Timestamp,
 }
 
 /// What an ending connection still waits for.
@@ -209,6 +215,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.admitted.grant.is_current(received) {
             return ControlFlow::Break(Ending::GrantEnded);
         }
+        self.note_activity(received);
         let flow = self.take_events(received);
         // What came before the end counts, whatever the end was.
         if let Err(failed) = self.uplink.stage() {
@@ -218,6 +225,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match progress {
             Progress::Events => ControlFlow::Continue(()),
             Progress::Ended => ControlFlow::Break(Ending::Lost),
+        }
+    }
+
+    /// For the registry's last activity time, which need not be exact.
+    fn note_activity(&mut self, now: Timestamp) {
+        if now.saturating_since(self.noted) >= ACTIVITY_INTERVAL {
+            self.noted = now;
+            self.hub.twins.note_activity(self.identity(), now);
         }
     }
 

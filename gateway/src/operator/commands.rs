@@ -64,5 +64,6 @@ fn read(request: CommandRequest) -> Result<NewCommand, Refusal> {
         message: Message { properties: MessageProperties { system, application }, body },
         expiry: request.expiry_time,
         ack: ack.unwrap_or_default(),
+        input: request.input_name,
     })
 }

@@ -198,7 +198,9 @@ impl From<EnqueueError> for Refusal {
             EnqueueError::QueueFull(_) => ErrorCode::DeviceMaximumQueueDepthExceeded,
             EnqueueError::TooLarge { .. } | EnqueueError::PropertiesTooLarge { .. } => ErrorCode::MessageTooLarge,
             EnqueueError::InvalidExpiry { .. } => ErrorCode::InvalidMessageExpiryTime,
-            EnqueueError::MessageIdTooLong { .. } | EnqueueError::InvalidProperty { .. } => ErrorCode::ArgumentInvalid,
+            EnqueueError::MessageIdTooLong { .. } | EnqueueError::InvalidProperty { .. } | EnqueueError::InvalidInput { .. } => {
+                ErrorCode::ArgumentInvalid
+            }
         };
         Self::new(code, error.to_string())
     }

@@ -53,6 +53,7 @@ fn request(command: &CommandToSend, clock: &Clock) -> Result<CommandRequest, Fai
         content_type: command.content_type.clone(),
         content_encoding: command.content_encoding.clone(),
         ack: ack(command.ack).map(str::to_owned),
+        input_name: command.input.clone(),
         expiry_time: command.expiry.map(|expiry| clock.now().saturating_add(expiry)),
         properties: command.properties.iter().cloned().collect(),
     })

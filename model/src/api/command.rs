@@ -46,6 +46,9 @@ pub struct CommandRequest {
     /// When it stops being of use; by default in an hour, at most in two days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_time: Option<Timestamp>,
+    /// The input of a module that it goes to; else it is a command of the module itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_name: Option<String>,
     /// Application properties.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,

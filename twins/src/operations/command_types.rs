@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_MAX, MESSAGE_ID_BYTES_MAX};
-use model::{Message, Timestamp};
+use model::{Identity, Message, Timestamp};
 use thiserror::Error;
 
 use crate::command_queue::{DeadLetterReason, LockLost, LockToken, QueueFull};
@@ -68,6 +68,8 @@ pub struct NewCommand {
     pub expiry: Option<Timestamp>,
     /// The feedback wanted.
     pub ack: Ack,
+    /// The input of a module that it goes to, if to one: ASCII letters, digits and `-._~`.
+    pub input: Option<String>,
 }
 
 /// A command that is on disk.
@@ -114,6 +116,14 @@ pub enum EnqueueError {
     InvalidProperty {
         /// Its name.
         name: String,
+    },
+    /// An input of a device, which has none, or one with another name than an input may have.
+    #[error("{input:?} is not an input of {identity}: only modules have inputs, and their names are ASCII letters, digits and -._~")]
+    InvalidInput {
+        /// The input.
+        input: String,
+        /// Whose.
+        identity: Identity,
     },
     /// More properties than a property bag may hold.
     #[error("a command's properties take {bytes} bytes as a property bag, more than it may hold")]

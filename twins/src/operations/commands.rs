@@ -122,7 +122,7 @@ fn column(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<i64, StoreError
 
 /// Checks a command and makes its row, still without a sequence number.
 fn new_row(identity: &Identity, command: NewCommand, now: Timestamp) -> Result<CommandRow, EnqueueError> {
-    let NewCommand { mut message, expiry, ack } = command;
+    let NewCommand { mut message, expiry, ack, input } = command;
     let bytes = message.counted_bytes();
     if bytes > COMMAND_BYTES_MAX {
         return Err(EnqueueError::TooLarge { bytes });
@@ -139,7 +139,7 @@ fn new_row(identity: &Identity, command: NewCommand, now: Timestamp) -> Result<C
         return Err(EnqueueError::MessageIdTooLong { bytes: message_id.len() });
     }
     message.properties.system.message_id = Some(message_id.clone());
-    message.properties.system.to = Some(address(identity));
+    message.properties.system.to = Some(address(identity, input)?);
     message.properties.system.expiry = Some(expiry);
     message.properties.system.ack = (ack != Ack::None).then(|| ack.as_str().to_owned());
     let properties = to_bag(&message.properties)?;
@@ -148,10 +148,14 @@ fn new_row(identity: &Identity, command: NewCommand, now: Timestamp) -> Result<C
 }
 
 /// The address of a command, which receivers see as `to`.
-fn address(identity: &Identity) -> String {
-    match &identity.module {
-        None => format!("/devices/{}/messages/deviceBound", identity.device),
-        Some(module) => format!("/devices/{}/modules/{module}/messages/deviceBound", identity.device),
+fn address(identity: &Identity, input: Option<String>) -> Result<String, EnqueueError> {
+    let device = &identity.device;
+    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+    match (&identity.module, input) {
+        (None, None) => Ok(format!("/devices/{device}/messages/deviceBound")),
+        (Some(module), None) => Ok(format!("/devices/{device}/modules/{module}/messages/deviceBound")),
+        (Some(module), Some(input)) if is_name(&input) => Ok(format!("/devices/{device}/modules/{module}/inputs/{input}")),
+        (Some(_) | None, Some(input)) => Err(EnqueueError::InvalidInput { input, identity: identity.clone() }),
     }
 }
 

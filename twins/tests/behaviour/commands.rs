@@ -42,7 +42,10 @@ async fn a_command_arrives_as_it_was_sent() {
     properties.system.content_type = Some("application/json".into());
     properties.application = vec![("colour".into(), Some("red".into())), ("flag".into(), None), ("empty".into(), Some(String::new()))];
     let message = Message { properties: properties.clone(), body: Bytes::from_static(b"\xff\x00body") };
-    let enqueued = twins.enqueue_command(&id, NewCommand { message: message.clone(), expiry: None, ack: Ack::Full }).await.expect("stored");
+    let enqueued = twins
+        .enqueue_command(&id, NewCommand { message: message.clone(), expiry: None, ack: Ack::Full, input: None })
+        .await
+        .expect("stored");
     assert_eq!((enqueued.message_id.as_str(), enqueued.sequence_number), ("m 1", 1));
     let twins = home.reopen(twins).await;
     let received = lock(&twins, &id, ONE, 10).await.remove(0);
