@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mqtt-proto", &[]),
     ("gateway", &["certs", "event-log", "model", "mqtt-proto", "routes", "twins"]),
     ("hubctl", &["certs", "model"]),
-    ("device-sim", &["certs", "model"]),
+    ("device-sim", &["certs", "hubctl", "model"]),
     ("tests", &[]),
 ];
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use model::api::{Twin, TwinPatch, TwinProperties};
+use model::api::Twin;
 use model::limits::TWIN_BODY_BYTES_MAX;
-use serde_json::{Map, Value};
-use twins::document::{self, DocumentError};
+use twins::document;
 
 use super::if_match::Condition;
-use crate::https::{Answer, Payload, Refusal, Reply, Target};
+use crate::https::{Answer, Payload, Reply, Target};
 use crate::hub::Hub;
 use crate::twin_sync;
 
@@ -26,7 +25,7 @@ pub(super) async fn patch(
     Condition(condition): Condition,
     Payload(body): Payload<TWIN_BODY_BYTES_MAX>,
 ) -> Answer {
-    let twin = twin_sync::patch_twin(&hub, &identity, read(&body)?, condition).await?;
+    let twin = twin_sync::patch_twin(&hub, &identity, document::parse_twin_patch(&body)?, condition).await?;
     hub.metrics.twin_operation("service_patch");
     shown(&twin)
 }
@@ -38,34 +37,11 @@ pub(super) async fn replace(
     Condition(condition): Condition,
     Payload(body): Payload<TWIN_BODY_BYTES_MAX>,
 ) -> Answer {
-    let twin = twin_sync::replace_twin(&hub, &identity, read(&body)?, condition).await?;
+    let twin = twin_sync::replace_twin(&hub, &identity, document::parse_twin_patch(&body)?, condition).await?;
     hub.metrics.twin_operation("service_replace");
     shown(&twin)
 }
 
 fn shown(twin: &Twin) -> Answer {
     Reply::OK.json_with_etag(twin, &twin.etag)
-}
-
-/// The sections that may be written. Clients send back whole twins; what else is in them (an
-/// etag, the status) is ignored, the header alone sets a condition.
-fn read(body: &[u8]) -> Result<TwinPatch, Refusal> {
-    let mut document = document::parse(body)?;
-    let properties = match document.remove("properties") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(mut sections)) => Some(sections_of(&mut sections)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            return Err(DocumentError::NotAnObject { path: "properties".to_owned() }.into());
-        }
-    };
-    Ok(TwinPatch { tags: section(&mut document, "tags"), properties })
-}
-
-fn sections_of(properties: &mut Map<String, Value>) -> TwinProperties {
-    TwinProperties { desired: section(properties, "desired"), reported: section(properties, "reported") }
-}
-
-/// A section that is null counts as absent: some clients write every field.
-fn section(object: &mut Map<String, Value>, name: &str) -> Option<Value> {
-    object.remove(name).filter(|value| !value.is_null())
 }

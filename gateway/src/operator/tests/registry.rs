@@ -73,6 +73,21 @@ async fn a_listing_is_as_long_as_asked_for() {
 }
 
 #[tokio::test]
+async fn a_long_listing_goes_on_where_its_last_page_ended() {
+    let hub = TestHub::open().await;
+    for id in ["c", "a", "b"] {
+        hub.create_device(id).await;
+    }
+    let first = check(&hub, hub.ask("GET /devices?top=2"), 200, "").await;
+    assert_eq!(texts(&first.json(), "deviceId"), ["a", "b"]);
+    let continuation = first.headers["x-ms-continuation"].to_str().expect("text").to_owned();
+    let last = check(&hub, hub.ask("GET /devices?top=2").header("x-ms-continuation", &continuation), 200, "").await;
+    assert_eq!(texts(&last.json(), "deviceId"), ["c"]);
+    assert!(!last.headers.contains_key("x-ms-continuation"));
+    check(&hub, hub.ask("GET /devices").header("x-ms-continuation", "a b"), 400, "ArgumentInvalid").await;
+}
+
+#[tokio::test]
 async fn a_module_lives_and_dies_with_its_device() {
     let hub = TestHub::open().await;
     check(&hub, hub.ask("PUT /devices/d/modules/m").body("{}"), 404, "DeviceNotFound").await;

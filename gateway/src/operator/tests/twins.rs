@@ -29,7 +29,7 @@ async fn a_twin_is_read_patched_and_replaced() {
 async fn a_twin_that_breaks_a_rule_is_refused_whole() {
     let hub = TestHub::open().await;
     hub.create_device("d").await;
-    let deep = format!("{}1{}", "{\"a\":".repeat(11), "}".repeat(11));
+    let deep = format!("{}1{}", "{\"a\":".repeat(12), "}".repeat(12));
     let nested = format!(r#"{{"tags":{deep}}}"#);
     let bomb = "[".repeat(100_000);
     let text = |length: usize| format!(r#"{{"tags":{{"a":"{}"}}}}"#, "x".repeat(length));
@@ -93,4 +93,17 @@ async fn a_connected_device_hears_of_its_desired_properties() {
             Signal::Call(_) => panic!("no method was called"),
         }
     }
+}
+
+#[tokio::test]
+async fn ten_levels_below_a_section_are_allowed_and_eleven_are_not() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    // The section itself is the first of these objects.
+    let nested = |levels: usize| "{\"a\":".repeat(levels) + "1" + &"}".repeat(levels);
+    for section in [r#"{"tags":#}"#, r#"{"properties":{"desired":#}}"#] {
+        check(&hub, hub.ask("PATCH /twins/d").body(&section.replace('#', &nested(12))), 400, "ArgumentInvalid").await;
+        check(&hub, hub.ask("PATCH /twins/d").body(&section.replace('#', &nested(11))), 200, "").await;
+    }
+    check(&hub, hub.ask("PATCH /twins/d").body(r#"{"tags":{"a":1,"a":2}}"#), 400, "ArgumentInvalid").await;
 }
