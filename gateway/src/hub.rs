@@ -17,6 +17,7 @@ use crate::mqtt::Sessions;
 use crate::observe::Metrics;
 use crate::presence::Presence;
 use crate::telemetry::Telemetry;
+use crate::twin_sync::Turns;
 
 /// What the configuration resolves to, for the parts below the listeners.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub(crate) struct Hub {
     pub presence: Presence,
     /// What outlives an MQTT connection.
     pub sessions: Sessions,
+    /// Whose turn it is to write a twin.
+    pub turns: Turns,
     /// What is counted.
     pub metrics: Metrics,
     /// Whether the hub is stopping.
@@ -113,6 +116,7 @@ impl Hub {
             judge: Judge::new(TrustSnapshot::default()),
             presence: Presence::default(),
             sessions: Sessions::default(),
+            turns: Turns::default(),
             ca_epochs: Mutex::default(),
             reloading: tokio::sync::Mutex::default(),
             clock,

@@ -1,9 +1,12 @@
 //! A change of desired properties, from the operator to the device.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use model::Identity;
 use model::api::{Twin, TwinPatch};
+use tokio::sync::{Mutex, MutexGuard};
 use twins::{IfMatch, TwinChanged, TwinWriteError};
 
 use crate::hub::Hub;
@@ -13,6 +16,7 @@ use crate::hub::Hub;
 /// # Errors
 /// [`TwinWriteError`]; then nothing changed.
 pub(crate) async fn patch_twin(hub: &Hub, identity: &Identity, patch: TwinPatch, if_match: IfMatch) -> Result<Twin, TwinWriteError> {
+    let _turn = hub.turns.take(identity).await;
     let changed = hub.twins.patch_twin(identity, patch, if_match).await?;
     Ok(tell_device(hub, identity, changed))
 }
@@ -22,6 +26,7 @@ pub(crate) async fn patch_twin(hub: &Hub, identity: &Identity, patch: TwinPatch,
 /// # Errors
 /// [`TwinWriteError`]; then nothing changed.
 pub(crate) async fn replace_twin(hub: &Hub, identity: &Identity, patch: TwinPatch, if_match: IfMatch) -> Result<Twin, TwinWriteError> {
+    let _turn = hub.turns.take(identity).await;
     let changed = hub.twins.replace_twin(identity, patch, if_match).await?;
     Ok(tell_device(hub, identity, changed))
 }
@@ -32,4 +37,31 @@ fn tell_device(hub: &Hub, identity: &Identity, changed: TwinChanged) -> Twin {
         hub.presence.desired_changed(identity, Arc::new(desired));
     }
     changed.twin
+}
+
+/// Lets the writers of one twin go one after another, from the commit to the signal: a device
+/// ignores a change that comes after a later one. Writers of different twins rarely meet.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    slots: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+/// More than the writers there are at once, so that few wait for a stranger.
+const SLOTS: usize = 1024;
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { slots: (0..SLOTS).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+    }
+}
+
+impl Turns {
+    async fn take(&self, identity: &Identity) -> Option<MutexGuard<'_, ()>> {
+        let slot = self.hasher.hash_one(identity) % SLOTS as u64;
+        match self.slots.get(slot as usize) {
+            Some(slot) => Some(slot.lock().await),
+            None => None,
+        }
+    }
 }
