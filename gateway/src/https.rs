@@ -9,7 +9,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -29,6 +28,7 @@ mod path;
 mod refusal;
 mod reply;
 mod router;
+mod unread;
 mod websocket;
 
 #[cfg(test)]
@@ -72,7 +72,7 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let (origin, under_way) = (origin.clone(), activity.begin());
         async move {
-            let answer = exchange::answer(&origin, request.map(Body::new)).await;
+            let answer = exchange::answer(&origin, unread::discarding(request)).await;
             Ok::<_, Infallible>(answer.map(|body| under_way.until_sent(body)))
         }
     });

@@ -1,0 +1,133 @@
+//! What a client still sends of a body that no operation reads, because the request was refused
+//! by its head. Over HTTP/2 a body that is let go resets its stream, and some clients then lose
+//! the answer that is on its way. So a bounded rest is read and thrown away; HTTP/1.1 needs none
+//! of this, for there the connection is closed behind the answer.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::Version;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
+
+/// Bytes of a rest that are thrown away. A stream with more is reset.
+const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+/// How long a rest may take. The stream counts as open until then, so a connection has few.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The request, whose body reads itself to its end when it is dropped early.
+pub(super) fn discarding(request: Request<Incoming>) -> Request {
+    let multiplexed = request.version() == Version::HTTP_2;
+    request.map(|body| if multiplexed { Body::new(Discarding::new(Body::new(body))) } else { Body::new(body) })
+}
+
+struct Discarding {
+    body: Option<Body>,
+}
+
+impl Discarding {
+    fn new(body: Body) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+impl HttpBody for Discarding {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
+        let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or(SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Discarding {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream())
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(discard(body));
+        }
+    }
+}
+
+/// Whatever it holds, and however it ends, nobody waits for it.
+async fn discard(body: Body) {
+    let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
+    let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, stream};
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// A body of `chunks` chunks of 64 KiB, and what tells when each was read, and its end.
+    fn body(chunks: usize) -> (Body, mpsc::UnboundedReceiver<usize>) {
+        let (read, reads) = mpsc::unbounded_channel();
+        let stream = stream::iter(0..chunks).map(move |number| {
+            let _ = read.send(number);
+            Ok::<_, Infallible>(Bytes::from(vec![0; 64 * 1024]))
+        });
+        (Body::new(Discarding::new(Body::from_stream(stream))), reads)
+    }
+
+    async fn chunks_read(mut reads: mpsc::UnboundedReceiver<usize>) -> usize {
+        let mut count = 0;
+        while reads.recv().await.is_some() {
+            count += 1;
+        }
+        count
+    }
+
+    #[tokio::test]
+    async fn a_body_that_nobody_reads_is_read_to_its_end() {
+        let (unread, reads) = body(3);
+        drop(unread);
+        assert_eq!(chunks_read(reads).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_of_which_one_frame_was_read_is_read_to_its_end() {
+        let (mut started, reads) = body(3);
+        assert!(started.frame().await.is_some());
+        drop(started);
+        assert_eq!(chunks_read(reads).await, 3);
+    }
+
+    #[tokio::test]
+    async fn an_endless_body_is_let_go() {
+        let (unread, reads) = body(usize::MAX);
+        drop(unread);
+        assert_eq!(chunks_read(reads).await, DISCARDED_BYTES_MAX / (64 * 1024) + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_body_is_let_go() {
+        let (held, mut let_go) = mpsc::channel::<Infallible>(1);
+        let silent = stream::pending::<Result<Bytes, Infallible>>().map(move |chunk| (chunk, &held).0);
+        drop(Discarding::new(Body::from_stream(silent)));
+        assert_eq!(let_go.recv().await, None);
+    }
+}
