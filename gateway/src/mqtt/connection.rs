@@ -303,7 +303,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tracing::warn!(identity = %self.identity(), reason = %refused, "refused a message");
         match (receipt, self.link.session.version()) {
             (Some(_), Some(Version::V5)) => {
-                self.acknowledge(receipt, reason::message_refused(&refused));
+                self.acknowledge(receipt, reason::message_not_acknowledged(&refused));
                 ControlFlow::Continue(())
             }
             (Some(_) | None, _) => ControlFlow::Break(Ending::Message(refused)),

@@ -69,9 +69,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     | Event::Acknowledged { .. }
                     | Event::Subscribe { .. }
                     | Event::Unsubscribe { .. }
-                    | Event::Disconnected { .. }
-                    | Event::Closed(_),
+                    | Event::Disconnected { .. },
                 ) => {
+                    self.farewell().await;
+                    return None;
+                }
+                Some(Event::Closed(reason)) => {
+                    tracing::info!(%reason, "closed an MQTT connection before its CONNECT was read");
                     self.farewell().await;
                     return None;
                 }

@@ -82,8 +82,17 @@ pub(super) fn connect_refused(refused: &ConnectRefused) -> (ConnectReturnCode, R
     }
 }
 
-/// The PUBACK that an MQTT 5 client gets for a message that is not taken.
-pub(super) fn message_refused(refused: &MessageRefused) -> ReasonCode {
+/// The PUBACK that an MQTT 5 client gets for a message that is not taken. It has no word for a
+/// packet that is too large, which is what DISCONNECT says.
+pub(super) fn message_not_acknowledged(refused: &MessageRefused) -> ReasonCode {
+    match refused {
+        MessageRefused::Properties(_) => ReasonCode::TopicNameInvalid,
+        MessageRefused::TooLarge { .. } => ReasonCode::QuotaExceeded,
+    }
+}
+
+/// The DISCONNECT for a message that is not taken.
+fn message_refused(refused: &MessageRefused) -> ReasonCode {
     match refused {
         MessageRefused::Properties(_) => ReasonCode::TopicNameInvalid,
         MessageRefused::TooLarge { .. } => ReasonCode::PacketTooLarge,

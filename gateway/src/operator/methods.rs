@@ -22,7 +22,7 @@ const REQUEST_BYTES_MAX: usize = METHOD_PAYLOAD_BYTES_MAX + 8 * 1024;
 /// Longest name of a method.
 const NAME_BYTES_MAX: usize = 100;
 /// What a name may not hold, beside what is not printable ASCII.
-const NAME_FORBIDDEN: &[u8] = b"$()<>@,;:\\\"/[]?={} ";
+const NAME_FORBIDDEN: &[u8] = b"#+%$()<>@,;:\\\"/[]?={} ";
 /// What a device is sent, and an operator is shown, where there is no payload: several SDKs
 /// parse it as JSON whatever it is.
 const NO_PAYLOAD: &str = "null";
@@ -77,12 +77,13 @@ fn checked(request: MethodRequest) -> Result<MethodCall, Refusal> {
     })
 }
 
-/// A name travels in a topic, where one SDK reads it without decoding: so nothing that needs it.
+/// A name travels in a topic, where one SDK reads it without decoding: so nothing that needs it,
+/// and no wildcard.
 fn check_name(name: &str) -> Result<(), Refusal> {
     let allowed = |byte: u8| byte.is_ascii_graphic() && !NAME_FORBIDDEN.contains(&byte);
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(allowed) {
         let text =
-            format!("a method's name has 1 to {NAME_BYTES_MAX} printable ASCII characters without $()<>@,;:\\\"/[]?={{}} and spaces");
+            format!("a method's name has 1 to {NAME_BYTES_MAX} printable ASCII characters without #+%$()<>@,;:\\\"/[]?={{}} and spaces");
         return Err(invalid(text));
     }
     Ok(())
