@@ -25,11 +25,11 @@ pub(crate) enum EnrolError {
     Connect(#[from] ConnectError),
     #[error(transparent)]
     Client(#[from] ClientError),
-    #[error("{} cannot be read ({source}); --data-dir must name a directory in which `isthmus dev` has run", path.display())]
+    #[error("--data-dir must name a directory in which `isthmus dev` has run: {} cannot be read", path.display())]
     File { path: PathBuf, source: std::io::Error },
-    #[error("a device certificate could not be issued: {0}")]
+    #[error("a device certificate could not be issued")]
     Issue(#[from] IssueError),
-    #[error("a device certificate cannot be used: {0}")]
+    #[error("a device certificate cannot be used")]
     Tls(#[from] certs::tls::TlsConfigError),
     #[error("the hub refused to create {device}: {error}: {text}")]
     Refused { device: String, error: String, text: String },

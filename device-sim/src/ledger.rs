@@ -45,7 +45,7 @@ pub(crate) struct Acknowledged {
 
 /// A ledger that cannot be written.
 #[derive(Debug, Error)]
-#[error("{}: {source}", path.display())]
+#[error("the ledger {} cannot be written", path.display())]
 pub(crate) struct LedgerError {
     path: PathBuf,
     source: io::Error,
@@ -129,7 +129,7 @@ pub(crate) struct LedgerLine {
 /// A ledger that cannot be read.
 #[derive(Debug, Error)]
 pub(crate) enum UnreadableLedger {
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     #[error("line {0} is not device, number and SHA-256 separated by tabs")]
     Line(usize),

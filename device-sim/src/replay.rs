@@ -36,13 +36,13 @@ pub(crate) struct ReplayOptions {
 /// Why a recording cannot be played.
 #[derive(Debug, Error)]
 pub(crate) enum ReplayError {
-    #[error("{}: {source}", path.display())]
+    #[error("the recording {} cannot be read", path.display())]
     Csv { path: PathBuf, source: csv::Error },
     #[error("{} has no column {column:?}; it has {}", path.display(), columns.join(", "))]
     Column { path: PathBuf, column: String, columns: Vec<String> },
     #[error("{} has two columns {column:?}", path.display())]
     ColumnTwice { path: PathBuf, column: String },
-    #[error("{} row {row}: {device:?} is not a device id: {source}", path.display())]
+    #[error("{} row {row}: {device:?} is not a device id", path.display())]
     Device { path: PathBuf, row: u64, device: String, source: model::InvalidId },
     #[error("{} row {row}: {time:?} is not a time like 2026-01-31 12:00:00 or seconds since 1970", path.display())]
     Time { path: PathBuf, row: u64, time: String },

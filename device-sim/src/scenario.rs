@@ -38,9 +38,9 @@ pub(crate) struct SensorPlan {
 /// Why a file is no scenario.
 #[derive(Debug, Error)]
 pub(crate) enum ScenarioError {
-    #[error("{}: {source}", path.display())]
+    #[error("the scenario {} cannot be read", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{}: {source}", path.display())]
+    #[error("{} is not a scenario", path.display())]
     Malformed { path: PathBuf, source: toml::de::Error },
     #[error("{} must have at least one sensor and weights of at most {ROUND_MAX} together", path.display())]
     Weights { path: PathBuf },

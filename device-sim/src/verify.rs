@@ -18,9 +18,9 @@ const NAMED_MAX: usize = 20;
 /// Input that is not a stream of events.
 #[derive(Debug, Error)]
 pub(crate) enum UnreadableEvents {
-    #[error("the events cannot be read: {0}")]
+    #[error("the events cannot be read")]
     Io(#[from] std::io::Error),
-    #[error("line {line} of the events is not one: {source}")]
+    #[error("line {line} of the events is not one")]
     Line { line: usize, source: serde_json::Error },
     #[error("line {line} of the events has a body that is not base64")]
     Body { line: usize },

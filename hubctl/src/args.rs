@@ -295,7 +295,7 @@ pub(crate) struct CommandToSend {
     /// An application property; may be repeated.
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,
-    /// Which outcome the hub reports back.
+    /// Which outcome the hub reports back. Kept with the command; feedback itself is not built yet.
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) ack: Ack,
     /// How long it may wait for the device, 1h unless given, at most 2days.

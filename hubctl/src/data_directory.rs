@@ -51,10 +51,10 @@ impl DataDirectory {
         let path = self.0.join("ports.json");
         let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(PortsError::Unreadable { path, source }),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(cause) => return Err(PortsError::Unreadable { path, cause }),
         };
-        serde_json::from_slice(&text).map(Some).map_err(|source| PortsError::Malformed { path, source })
+        serde_json::from_slice(&text).map(Some).map_err(|cause| PortsError::Malformed { path, cause })
     }
 }
 
@@ -62,20 +62,20 @@ impl DataDirectory {
 #[derive(Debug, Error)]
 pub enum PortsError {
     /// It cannot be read.
-    #[error("{} cannot be read", path.display())]
+    #[error("{} cannot be read: {cause}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is not an object of addresses.
-    #[error("{} does not hold listeners and their addresses", path.display())]
+    #[error("{} does not hold listeners and their addresses: {cause}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
 }
 

@@ -38,14 +38,14 @@ pub struct ConnectOptions {
 pub enum ConnectError {
     /// Neither a connection string nor a data directory that holds one.
     #[error(
-        "no hub to talk to: {} cannot be read ({source}); start one with `isthmus dev --data-dir DIR` and name its DIR with --data-dir, or give --connection-string",
+        "no hub to talk to: {} cannot be read ({cause}); start one with `isthmus dev --data-dir DIR` and name its DIR with --data-dir, or give --connection-string",
         path.display()
     )]
     NoConnectionString {
         /// Where one was looked for.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A connection string that is not one.
     #[error("{0}; it looks like HostName=localhost;SharedAccessKeyName=iothubowner;SharedAccessKey=…")]
@@ -54,12 +54,12 @@ pub enum ConnectError {
     #[error("the SharedAccessKey of the connection string is not usable: {0}")]
     Key(InvalidKey),
     /// The certificate to trust is missing.
-    #[error("{} cannot be read ({source}); name the hub's CA certificate with --ca", path.display())]
+    #[error("{} cannot be read ({cause}); name the hub's CA certificate with --ca", path.display())]
     Ca {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The certificate to trust is not one.
     #[error("{} does not hold a CA certificate: {reason}", path.display())]
@@ -109,7 +109,7 @@ impl ConnectOptions {
             return Ok((text.parse().map_err(ConnectError::ConnectionString)?, false));
         }
         let path = directory.connection_string();
-        let text = fs::read_to_string(&path).map_err(|source| ConnectError::NoConnectionString { path, source })?;
+        let text = fs::read_to_string(&path).map_err(|cause| ConnectError::NoConnectionString { path, cause })?;
         Ok((text.trim().parse().map_err(ConnectError::ConnectionString)?, true))
     }
 
@@ -117,7 +117,7 @@ impl ConnectOptions {
         let path = self.ca.clone().unwrap_or_else(|| directory.server_ca());
         let pem = match fs::read_to_string(&path) {
             Ok(pem) => pem,
-            Err(source) => return Err(ConnectError::Ca { path, source }),
+            Err(cause) => return Err(ConnectError::Ca { path, cause }),
         };
         let tls = match certs::tls::client_config(&pem, None) {
             Ok(tls) => tls,

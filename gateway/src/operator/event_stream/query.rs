@@ -39,11 +39,7 @@ impl EventQuery {
         let asked = partition.iter().map(|asked| ("partition", asked)).chain(positions.keys().map(|asked| ("position", asked)));
         for (name, asked) in asked {
             if asked.0 >= partitions.get() {
-                return Err(invalid(
-                    name,
-                    &asked.to_string(),
-                    &format!("about one of the {} partitions, counted from 0", partitions.get()),
-                ));
+                return Err(invalid(name, &asked.to_string(), &format!("one of the {} partitions, counted from 0", partitions.get())));
             }
         }
         Ok(Self {
