@@ -5,6 +5,7 @@ pub(crate) mod address;
 pub(crate) mod bind;
 mod failure_budget;
 mod handshake;
+mod read_ahead;
 pub(crate) mod websocket;
 
 use std::future::Future;
@@ -23,8 +24,12 @@ use tokio_rustls::server::TlsStream;
 
 use self::failure_budget::FailureBudget;
 pub(crate) use self::handshake::Handshakes;
+use self::read_ahead::ReadAhead;
 use crate::drain::Drain;
 use crate::observe::Metrics;
+
+/// A socket after its TLS handshake.
+pub(crate) type SecureStream = TlsStream<ReadAhead<TcpStream>>;
 
 /// What is known of a peer once its TLS handshake is done.
 #[derive(Clone)]
@@ -61,7 +66,7 @@ impl Reception {
     /// own, in which its handshake runs, too, so that nobody waits for a slow peer.
     pub(crate) async fn accept<F, Served>(self, listener: TcpListener, tls: Arc<ServerConfig>, serve: F)
     where
-        F: Fn(TlsStream<TcpStream>, Peer) -> Served + Clone + Send + 'static,
+        F: Fn(SecureStream, Peer) -> Served + Clone + Send + 'static,
         Served: Future<Output = ()> + Send + 'static,
     {
         loop {
@@ -85,7 +90,7 @@ impl Reception {
 
     async fn connection<F, Served>(self, socket: TcpStream, address: SocketAddr, tls: Arc<ServerConfig>, serve: F)
     where
-        F: Fn(TlsStream<TcpStream>, Peer) -> Served,
+        F: Fn(SecureStream, Peer) -> Served,
         Served: Future<Output = ()>,
     {
         // Boxed, so that its memory is given back before the connection's long life begins.
@@ -98,7 +103,7 @@ impl Reception {
         }
     }
 
-    async fn secured(&self, socket: TcpStream, address: SocketAddr, tls: Arc<ServerConfig>) -> Option<(TlsStream<TcpStream>, Peer)> {
+    async fn secured(&self, socket: TcpStream, address: SocketAddr, tls: Arc<ServerConfig>) -> Option<(SecureStream, Peer)> {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%address, %error, "the peer is gone already");
             return None;

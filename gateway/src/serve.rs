@@ -13,7 +13,6 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio_rustls::server::TlsStream;
 
 use crate::args::{DevArguments, ServeArguments, StartArguments};
 use crate::config::{self, ConfigError, Settings};
@@ -22,7 +21,7 @@ use crate::dev::{DevError, DevHome};
 use crate::drain::Drain;
 use crate::hub::{Hub, HubOpenError};
 use crate::listener::bind::{BindError, Bound, bind_all};
-use crate::listener::{Handshakes, Peer, Reception};
+use crate::listener::{Handshakes, Peer, Reception, SecureStream};
 use crate::observe::{Metrics, exposition};
 use crate::ports::PortsFile;
 use crate::{https, mqtt};
@@ -157,8 +156,6 @@ fn open_doors(hub: &Arc<Hub>, bound: Bound, reception: &Reception, identity: Ser
     Ok(scrapers)
 }
 
-type TlsSocket = TlsStream<tokio::net::TcpStream>;
-
 fn accept_each<F, Served>(
     hub: &Arc<Hub>,
     listeners: Vec<std::net::TcpListener>,
@@ -167,7 +164,7 @@ fn accept_each<F, Served>(
     serve: F,
 ) -> Result<(), StartError>
 where
-    F: Fn(Arc<Hub>, TlsSocket, Peer) -> Served + Copy + Send + Sync + 'static,
+    F: Fn(Arc<Hub>, SecureStream, Peer) -> Served + Copy + Send + Sync + 'static,
     Served: Future<Output = ()> + Send + 'static,
 {
     for listener in listeners {

@@ -13,9 +13,9 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use super::Peer;
+use super::read_ahead::ReadAhead;
+use super::{Peer, SecureStream};
 
 /// Handshakes of all listeners together.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Handshakes {
         socket: TcpStream,
         address: SocketAddr,
         config: Arc<ServerConfig>,
-    ) -> Result<(TlsStream<TcpStream>, Peer), HandshakeFailure> {
+    ) -> Result<(SecureStream, Peer), HandshakeFailure> {
         let handshake = self.within_limit(socket, config);
         let timed = tokio::time::timeout(self.timeout, handshake).await;
         let stream = timed.map_err(|_| HandshakeFailure::TimedOut(self.timeout))?.map_err(HandshakeFailure::Tls)?;
@@ -81,8 +81,8 @@ impl Handshakes {
 
     /// A permit is taken only once the client's first flight is here as a whole: those who
     /// connect and say nothing cannot use up the permits.
-    async fn within_limit(&self, socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<TlsStream<TcpStream>> {
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
+    async fn within_limit(&self, socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<SecureStream> {
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), ReadAhead::new(socket)).await?;
         let _permit = self.permits.acquire().await.map_err(io::Error::other)?;
         hello.into_stream(config).await
     }

@@ -34,7 +34,7 @@ impl Fixture {
         let address = listener.local_addr().expect("address");
         let (told, peers) = mpsc::unbounded_channel();
         let reception = Reception::new(handshakes, metrics.clone(), drain.clone());
-        let greet = move |mut stream: TlsStream<TcpStream>, peer: Peer| {
+        let greet = move |mut stream: SecureStream, peer: Peer| {
             let told = told.clone();
             async move {
                 assert!(peer.server_name.is_some(), "a connection that names no host is this test's way to panic");

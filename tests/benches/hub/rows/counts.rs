@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::linux::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rustix::process::Signal;
 use super::{Bench, WARM_UP};
 use crate::fleet;
 use crate::load::Load;
-use crate::process::{Process, field};
+use crate::process::Process;
 use crate::report::headline;
 use crate::server::Server;
 
@@ -44,7 +45,9 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<()> {
 struct Counters {
     syncs: f64,
     log_bytes: f64,
-    written_bytes: f64,
+    /// Of the whole disk; 0 where the system does not tell.
+    disk_writes: f64,
+    disk_bytes: f64,
     switches: f64,
 }
 
@@ -52,10 +55,12 @@ impl Counters {
     fn read(server: &Server) -> anyhow::Result<Self> {
         let metrics = metrics(server)?;
         let metric = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(f64::NAN);
+        let disk = disk_writes(&server.directory).unwrap_or_default();
         Ok(Self {
             syncs: metric("isthmus_log_syncs_total "),
             log_bytes: metric("isthmus_log_written_bytes_total "),
-            written_bytes: field(server.process.id(), "io", "write_bytes")? as f64,
+            disk_writes: disk.0,
+            disk_bytes: disk.1,
             switches: voluntary_switches(server.process.id())? as f64,
         })
     }
@@ -69,7 +74,14 @@ fn count(server: &Server, load: &mut Load, window: Duration) -> anyhow::Result<(
     println!("  messages a sync          {:>10.1}", 1.0 / each(|counters| counters.syncs));
     println!("  syncs a second           {:>10.0}", each(|counters| counters.syncs) * messages / seen.elapsed.as_secs_f64());
     println!("  log bytes a message      {:>10.0}", each(|counters| counters.log_bytes));
-    println!("  disk bytes a message     {:>10.0}  (with segments written full of zeros ahead)", each(|counters| counters.written_bytes));
+    println!(
+        "  disk writes a sync       {:>10.1}  (of the whole disk)",
+        each(|counters| counters.disk_writes) / each(|counters| counters.syncs)
+    );
+    println!(
+        "  disk bytes a message     {:>10.0}  (of the whole disk, segments written full of zeros ahead included)",
+        each(|counters| counters.disk_bytes)
+    );
     println!("  wake-ups a message       {:>10.3}  (voluntary context switches)", each(|counters| counters.switches));
     Ok(())
 }
@@ -119,6 +131,16 @@ fn metrics(server: &Server) -> anyhow::Result<String> {
     let mut text = String::new();
     socket.read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Writes to the disk that holds `directory`, and their bytes.
+fn disk_writes(directory: &Path) -> Option<(f64, f64)> {
+    const SECTOR_BYTES: f64 = 512.0;
+    let device = fs::metadata(directory).ok()?.st_dev();
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xf_ff00));
+    let text = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    let fields: Vec<f64> = text.split_whitespace().filter_map(|field| field.parse().ok()).collect();
+    Some((*fields.get(4)?, fields.get(6)? * SECTOR_BYTES))
 }
 
 fn voluntary_switches(id: u32) -> anyhow::Result<u64> {

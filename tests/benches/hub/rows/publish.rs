@@ -78,8 +78,8 @@ struct Contender {
     tail: Series,
     /// Processor time of the load for each message, µs.
     load_cost: Series,
-    /// Of the last window: each thread's processor time for a message, µs.
-    threads: Vec<(String, f64)>,
+    /// Each thread's part of `cost`, by the thread's name.
+    threads: Vec<(String, Series)>,
 }
 
 type Sample = (Duration, Duration, Vec<(String, Duration)>);
@@ -105,9 +105,17 @@ impl Contender {
         self.middle.push(microseconds(seen.latencies.quantile(0.5)));
         self.tail.push(microseconds(seen.latencies.quantile(0.99)));
         let earlier = |name: &str| before.2.iter().find(|(known, _)| known == name).map_or(Duration::ZERO, |(_, time)| *time);
-        let spent = after.2.iter().map(|(name, time)| (name.clone(), microseconds(time.saturating_sub(earlier(name))) / messages));
-        self.threads = spent.filter(|(_, cost)| *cost > 0.0).collect();
+        for (name, time) in &after.2 {
+            self.add_thread(name, microseconds(time.saturating_sub(earlier(name))) / messages);
+        }
         Ok(())
+    }
+
+    fn add_thread(&mut self, name: &str, cost: f64) {
+        match self.threads.iter_mut().find(|(known, _)| known == name) {
+            Some((_, costs)) => costs.push(cost),
+            None => self.threads.push((name.to_owned(), Series::from_iter([cost]))),
+        }
     }
 }
 
@@ -130,7 +138,8 @@ fn print_all(contenders: &[Contender]) {
             let (cost, rate) = (hub.cost.over(&other.cost), hub.rate.over(&other.rate));
             println!("  {} over {}: CPU a message x {cost:.2}, throughput x {rate:.2}", hub.server.kind, other.server.kind);
         }
-        let threads: Vec<_> = hub.threads.iter().map(|(name, cost)| format!("{name} {cost:.2}")).collect();
-        println!("  {} threads, µs a message: {}", hub.server.kind, threads.join(", "));
+        let threads: Vec<_> =
+            hub.threads.iter().filter(|(_, cost)| cost.median() > 0.0).map(|(name, cost)| format!("{name} {cost:.2}")).collect();
+        println!("  {} threads, CPU µs/msg: {}", hub.server.kind, threads.join(", "));
     }
 }
