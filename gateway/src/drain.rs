@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// The state of a hub's stop, shared by everything that must end with it.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +54,22 @@ impl Drain {
         self.tasks.spawn(task);
     }
 
+    /// Carries `task` to its end even if whoever waits for it goes away, and gives its outcome. The
+    /// stop waits for it. A panic of the task goes on in the caller.
+    pub(crate) async fn carry_out<F>(&self, task: F) -> F::Output
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        match self.tasks.spawn(task.in_current_span()).await {
+            Ok(outcome) => outcome,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Nobody cancels it but the runtime when it ends, and then nobody waits.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
     /// Waits for every task that the stop waits for, at most until the deadline; gives the number
     /// of tasks that were still running then. To be called after [`Drain::begin`].
     pub(crate) async fn finished(&self) -> usize {
@@ -77,6 +94,26 @@ mod tests {
         drain.begin(Duration::from_secs(10));
         assert!(drain.is_draining());
         assert_eq!(drain.finished().await, 0);
+    }
+
+    #[tokio::test]
+    async fn what_must_be_carried_out_outlasts_who_waits_for_it() {
+        let drain = Drain::new();
+        let (begin, begun) = tokio::sync::oneshot::channel::<()>();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let mut waiting = Box::pin(drain.carry_out(async move {
+            begun.await.expect("begun");
+            end.send(()).expect("somebody waits");
+        }));
+        tokio::select! {
+            biased;
+            () = &mut waiting => panic!("it has not begun"),
+            () = std::future::ready(()) => {}
+        }
+        drop(waiting);
+        begin.send(()).expect("it goes on");
+        ended.await.expect("carried out");
+        assert_eq!(drain.carry_out(async { 7 }).await, 7);
     }
 
     #[tokio::test(start_paused = true)]

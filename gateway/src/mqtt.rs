@@ -46,11 +46,16 @@ where
     match admission::admit(&hub, &peer, &connect) {
         Ok(admitted) => connection::run(hub, link, *connect, admitted).await,
         Err(refusal) => {
-            tracing::info!(peer = %peer.address, client_id = %connect.client_id.escape_debug(), reason = %refusal, "refused an MQTT connection");
+            tracing::info!(peer = %peer.address, client_id = %shown(&connect.client_id), reason = %refusal, "refused an MQTT connection");
             let (code, reason) = reason::connect_refused(&refusal);
             link.refuse(code, reason).await;
         }
     }
+}
+
+/// What a stranger wrote, as a log may show it: escaped, and its first 128 characters.
+fn shown(text: &str) -> String {
+    text.chars().take(128).flat_map(char::escape_debug).collect()
 }
 
 /// The limits that the hub announces and holds clients to.

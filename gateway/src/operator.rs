@@ -28,7 +28,7 @@ mod unbuilt;
 #[cfg(test)]
 mod tests;
 
-use access::needs;
+use access::{carried_out, needs};
 
 const READ: Rights = Rights::REGISTRY_READ;
 const WRITE: Rights = Rights::REGISTRY_WRITE;
@@ -41,14 +41,14 @@ pub(crate) fn routes() -> Router {
 
 fn registry() -> Router {
     Router::new()
-        .route("/devices", needs(READ, get(devices::list)).merge(needs(WRITE, post(bulk::run))))
+        .route("/devices", needs(READ, get(devices::list)).merge(needs(WRITE, carried_out(post(bulk::run)))))
         .route("/devices/{device}", device())
         // A device may be called `query`; only its POST is another operation.
         .route("/devices/query", device().post(unbuilt::query))
         .route("/devices/{device}/modules", needs(READ, get(modules::list)))
         .route(
             "/devices/{device}/modules/{module}",
-            needs(READ, get(modules::show)).merge(needs(WRITE, put(modules::put).delete(modules::delete))),
+            needs(READ, get(modules::show)).merge(needs(WRITE, carried_out(put(modules::put).delete(modules::delete)))),
         )
         .route("/devices/{device}/commands", commands())
         .route("/devices/{device}/modules/{module}/commands", commands())
@@ -57,15 +57,15 @@ fn registry() -> Router {
 }
 
 fn device() -> MethodRouter {
-    needs(READ, get(devices::show)).merge(needs(WRITE, put(devices::put).delete(devices::delete)))
+    needs(READ, get(devices::show)).merge(needs(WRITE, carried_out(put(devices::put).delete(devices::delete))))
 }
 
 fn commands() -> MethodRouter {
-    needs(SERVICE, get(commands::list).post(commands::send).delete(commands::purge))
+    needs(SERVICE, get(commands::list).merge(carried_out(post(commands::send).delete(commands::purge))))
 }
 
 fn twins_and_methods() -> Router {
-    let twin = || needs(SERVICE, get(twins::show).put(twins::replace).patch(twins::patch));
+    let twin = || needs(SERVICE, get(twins::show).merge(carried_out(put(twins::replace).patch(twins::patch))));
     let methods = || needs(SERVICE, post(methods::invoke));
     Router::new()
         .route("/twins/{device}", twin())
@@ -86,9 +86,9 @@ fn event_hubs() -> Router {
 fn certificate_authorities() -> Router {
     use certificate_authorities as cas;
     Router::new()
-        .route("/certificateauthorities", needs(READ, get(cas::list)).merge(needs(WRITE, post(cas::add))))
-        .route("/certificateauthorities/{thumbprint}", needs(READ, get(cas::show)).merge(needs(WRITE, axum::routing::delete(cas::delete))))
-        .route("/certificateauthorities/{thumbprint}/state", needs(WRITE, put(cas::set_state)))
+        .route("/certificateauthorities", needs(READ, get(cas::list)).merge(needs(WRITE, carried_out(post(cas::add)))))
+        .route("/certificateauthorities/{thumbprint}", needs(READ, get(cas::show)).merge(needs(WRITE, carried_out(axum::routing::delete(cas::delete)))))
+        .route("/certificateauthorities/{thumbprint}/state", needs(WRITE, carried_out(put(cas::set_state))))
 }
 
 /// Documented operations that this version does not have: said so, whoever asks.

@@ -31,6 +31,20 @@ pub(crate) async fn replace_twin(hub: &Hub, identity: &Identity, patch: TwinPatc
     Ok(tell_device(hub, identity, changed))
 }
 
+/// Tells the device its desired properties as they stand, after a write that does not say whether
+/// it changed them; to hear them twice is never wrong.
+pub(crate) async fn tell_as_stored(hub: &Hub, identity: &Identity) {
+    if !hub.presence.is_connected(identity) {
+        return;
+    }
+    let _turn = hub.turns.take(identity).await;
+    match hub.twins.desired_document(identity).await {
+        Ok(desired) => hub.presence.desired_changed(identity, Arc::new(desired)),
+        // The device reads it at its next connect.
+        Err(error) => tracing::warn!(%identity, %error, "a device was not told of its desired properties"),
+    }
+}
+
 /// The stored version is the truth; this only hurries the device on.
 fn tell_device(hub: &Hub, identity: &Identity, changed: TwinChanged) -> Twin {
     if let Some(desired) = changed.desired {

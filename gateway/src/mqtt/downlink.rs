@@ -31,6 +31,8 @@ pub(super) struct Downlink {
     /// Commands that cannot go yet, for want of a subscription or of room in the window. They keep
     /// their locks and their order; at most a queue's depth.
     held: VecDeque<LockedCommand>,
+    /// One of them waits for room: later ones wait behind it.
+    waits_for_room: bool,
     /// A request for commands is with the store.
     asked: bool,
     calls: HashMap<u64, oneshot::Sender<Result<MethodAnswer, CallFailed>>>,
@@ -60,7 +62,7 @@ pub(super) enum Sent {
 
 impl Downlink {
     pub(super) fn new(topics: Topics) -> Self {
-        Self { topics, under_way: HashMap::new(), held: VecDeque::new(), asked: false, calls: HashMap::new(), last_call: 0 }
+        Self { topics, under_way: HashMap::new(), held: VecDeque::new(), waits_for_room: false, asked: false, calls: HashMap::new(), last_call: 0 }
     }
 
     /// How many commands to ask the store for now, if any.
@@ -81,12 +83,18 @@ impl Downlink {
 
     /// Tries again what was held back; for each command that went, what became of it.
     pub(super) fn send_held(&mut self, feeds: &Feeds, session: &mut Connection) -> Vec<Sent> {
+        self.waits_for_room = false;
         let held = std::mem::take(&mut self.held);
         held.into_iter().filter_map(|command| self.send_command(command, feeds, session)).collect()
     }
 
-    /// Sends a command under the subscription that takes it, or holds it back.
+    /// Sends a command under the subscription that takes it, or holds it back. None goes past an
+    /// earlier one that waits for room.
     pub(super) fn send_command(&mut self, command: LockedCommand, feeds: &Feeds, session: &mut Connection) -> Option<Sent> {
+        if self.waits_for_room {
+            self.held.push_back(command);
+            return None;
+        }
         let lock = command.lock;
         let sent = match self.outbound(&command, feeds) {
             Route::Closed => Err(Unsent::NotConnected),
@@ -103,7 +111,8 @@ impl Downlink {
                 Some(Sent::UnderWay)
             }
             Err(Unsent::TooLarge { .. } | Unsent::Unencodable(_) | Unsent::QosUnavailable) => Some(Sent::Impossible(lock)),
-            Err(Unsent::WindowFull | Unsent::OutputFull | Unsent::NotConnected) => {
+            Err(unsent @ (Unsent::WindowFull | Unsent::OutputFull | Unsent::NotConnected)) => {
+                self.waits_for_room = unsent != Unsent::NotConnected;
                 self.held.push_back(command);
                 None
             }
@@ -222,4 +231,53 @@ fn user_properties(application: &[(String, Option<String>)]) -> Result<UserPrope
         Ok((Text::try_from(name.as_str())?, Text::try_from(value.as_deref().unwrap_or_default())?))
     };
     application.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use bytes::BytesMut;
+    use model::{Message, MessageProperties, Timestamp};
+    use mqtt_proto::session::{Accept, Config};
+
+    use super::*;
+
+    /// A session of a 3.1.1 client called `d`, whose output is full after one message.
+    fn session() -> Connection {
+        let mut session = Connection::new(Config { output_bytes_max: 1, ..Config::default() }, Instant::now());
+        session.handle_input(&mut BytesMut::from(&b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01d"[..]), Instant::now());
+        session.accept(Accept::default(), Instant::now());
+        session.output().clear();
+        session
+    }
+
+    fn command(sequence_number: u64) -> LockedCommand {
+        LockedCommand {
+            lock: LockToken(sequence_number.into()),
+            sequence_number,
+            delivery_count: 0,
+            enqueued_time: Timestamp::NEVER,
+            message: Message { properties: MessageProperties::default(), body: Bytes::new() },
+        }
+    }
+
+    #[test]
+    fn a_command_never_passes_an_earlier_one_that_waits_for_room() {
+        let identity = "d".parse().expect("an identity");
+        let mut feeds = Feeds::new(&identity);
+        feeds.subscribe("devices/d/messages/devicebound/#", QoS::AtLeastOnce).expect("its own");
+        let (mut downlink, mut session) = (Downlink::new(Topics::new(&identity)), session());
+        assert_eq!(downlink.send_command(command(1), &feeds, &mut session), Some(Sent::UnderWay));
+        assert_eq!(downlink.send_command(command(2), &feeds, &mut session), None, "the output is full");
+        // The client has read, and the store has handed out another.
+        session.output().clear();
+        assert_eq!(downlink.send_command(command(3), &feeds, &mut session), None, "command 2 goes first");
+        for expected in [2, 3] {
+            assert_eq!(downlink.send_held(&feeds, &mut session), [Sent::UnderWay]);
+            assert!(downlink.under_way.contains_key(&expected), "{expected}");
+            session.output().clear();
+        }
+        assert_eq!(session.take_in_flight().tags().collect::<Vec<_>>(), [1, 2, 3]);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Request;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn};
@@ -24,6 +25,14 @@ pub(super) fn needs(rights: Rights, operations: MethodRouter) -> MethodRouter {
             }
             Err(refusal) => refusal.into_response(),
         }
+    }))
+}
+
+/// Carries out `operations` even if the caller hangs up: what has been stored must also reach
+/// the judge, and the devices it is about.
+pub(super) fn carried_out(operations: MethodRouter) -> MethodRouter {
+    operations.route_layer(from_fn(|Extension(hub): Extension<Arc<Hub>>, request: Request, next: Next| async move {
+        hub.drain.carry_out(next.run(request)).await
     }))
 }
 

@@ -9,6 +9,7 @@ use model::limits::SERVICE_BODY_BYTES_MAX;
 
 use crate::https::{Answer, Json, Refusal, Reply, written};
 use crate::hub::Hub;
+use crate::twin_sync;
 
 /// 200 when all were carried out, else 400, with the same body.
 pub(super) async fn run(Extension(hub): Extension<Arc<Hub>>, Json(items): Json<Vec<BulkItem>, SERVICE_BODY_BYTES_MAX>) -> Answer {
@@ -16,8 +17,8 @@ pub(super) async fn run(Extension(hub): Extension<Arc<Hub>>, Json(items): Json<V
     let result = hub.twins.bulk(items).await?;
     for (identity, twin_written) in touched {
         hub.presence.recheck(&identity);
-        if twin_written && hub.presence.is_connected(&identity) {
-            tell_device(&hub, &identity).await;
+        if twin_written {
+            twin_sync::tell_as_stored(&hub, &identity).await;
         }
     }
     if result.is_successful {
@@ -34,14 +35,4 @@ fn touched(item: &BulkItem) -> Option<(Identity, bool)> {
     let module = item.module_id.as_deref().map(str::parse).transpose().ok()?;
     let desired = item.properties.as_ref().is_some_and(|properties| properties.desired.is_some());
     Some((Identity { device, module }, desired))
-}
-
-/// The store says of no single operation whether it changed the desired properties, so the
-/// device is told the document as it stands, which is never wrong.
-async fn tell_device(hub: &Hub, identity: &Identity) {
-    match hub.twins.desired_document(identity).await {
-        Ok(desired) => hub.presence.desired_changed(identity, Arc::new(desired)),
-        // The device reads it at its next connect.
-        Err(error) => tracing::warn!(%identity, %error, "a device was not told of its desired properties"),
-    }
 }

@@ -96,6 +96,25 @@ async fn a_connected_device_hears_of_its_desired_properties() {
 }
 
 #[tokio::test]
+async fn a_device_hears_of_a_change_whose_author_hung_up() {
+    use crate::presence::Signal;
+
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    let mut seat = hub.hub.presence.enter(&"d".parse().expect("an id")).await;
+    let mut asked = Box::pin(hub.send(hub.ask("PATCH /twins/d").body(r#"{"properties":{"desired":{"rate":5}}}"#)));
+    // The request is under way and has no answer yet.
+    tokio::select! {
+        biased;
+        _ = &mut asked => panic!("an answer before the commit"),
+        () = std::future::ready(()) => {}
+    }
+    drop(asked);
+    let signal = tokio::time::timeout(std::time::Duration::from_secs(10), std::future::poll_fn(|cx| seat.poll_signal(cx))).await;
+    assert!(matches!(signal, Ok(Signal::Desired(desired)) if desired.version == 2), "the change was stored, so the device is told");
+}
+
+#[tokio::test]
 async fn ten_levels_below_a_section_are_allowed_and_eleven_are_not() {
     let hub = TestHub::open().await;
     hub.create_device("d").await;
