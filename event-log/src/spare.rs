@@ -14,7 +14,7 @@ type Prepared = io::Result<Arc<dyn DiskFile>>;
 /// Where prepared files come from.
 pub(crate) struct SpareSegments {
     workshop: Workshop,
-    helper: Option<Helper>,
+    preparer: Option<Preparer>,
 }
 
 struct Workshop {
@@ -23,7 +23,7 @@ struct Workshop {
     segment_bytes: u64,
 }
 
-struct Helper {
+struct Preparer {
     orders: SyncSender<u64>,
     deliveries: Receiver<Prepared>,
     ordered: Option<u64>,
@@ -39,7 +39,7 @@ impl SpareSegments {
     /// Prepares segments when they are needed, on the caller's thread.
     #[cfg(feature = "testkit")]
     pub(crate) fn inline(disk: Arc<dyn Disk>, directory: PathBuf, segment_bytes: u64) -> Self {
-        Self { workshop: Workshop { disk, directory, segment_bytes }, helper: None }
+        Self { workshop: Workshop { disk, directory, segment_bytes }, preparer: None }
     }
 
     /// Prepares segments ahead, on a thread that ends when this value is dropped.
@@ -54,25 +54,25 @@ impl SpareSegments {
                 }
             }
         })?;
-        let helper = Some(Helper { orders, deliveries, ordered: None });
-        Ok(Self { workshop: Workshop { disk, directory, segment_bytes }, helper })
+        let preparer = Some(Preparer { orders, deliveries, ordered: None });
+        Ok(Self { workshop: Workshop { disk, directory, segment_bytes }, preparer })
     }
 
     /// Has the segment of `epoch` prepared in the background, once.
     pub(crate) fn order(&mut self, epoch: u64) {
-        if let Some(helper) = self.helper.as_mut().filter(|helper| helper.ordered.is_none())
-            && helper.orders.try_send(epoch).is_ok()
+        if let Some(preparer) = self.preparer.as_mut().filter(|preparer| preparer.ordered.is_none())
+            && preparer.orders.try_send(epoch).is_ok()
         {
-            helper.ordered = Some(epoch);
+            preparer.ordered = Some(epoch);
         }
     }
 
     /// The prepared file of `epoch`. A failure in the background, a full disk for instance, is
     /// tried once more here, as the reason may be gone by now.
     pub(crate) fn take(&mut self, epoch: u64) -> Prepared {
-        if let Some(helper) = self.helper.as_mut()
-            && helper.ordered.take() == Some(epoch)
-            && let Ok(Ok(file)) = helper.deliveries.recv()
+        if let Some(preparer) = self.preparer.as_mut()
+            && preparer.ordered.take() == Some(epoch)
+            && let Ok(Ok(file)) = preparer.deliveries.recv()
         {
             return Ok(file);
         }

@@ -14,7 +14,11 @@
 //! | 12 TCP_NODELAY, 13 TLS configuration | listener |
 //! | 14 filters scanned linearly | pending with the generic namespace |
 
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "what a test does not expect fails it, in helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "what a test does not expect fails it, also outside of test functions"
+)]
 
 mod handshake;
 mod inbound;
