@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod crash;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;

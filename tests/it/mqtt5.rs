@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use mqtt_proto::Version;
-use mqtt_proto::wire::{ConnAckProperties, Packet, Publish, PublishProperties, QoS, ReasonCode, Subscribe, SubscribeFilter, SubscribeProperties};
+use mqtt_proto::wire::{
+    ConnAckProperties, Packet, Publish, PublishProperties, QoS, ReasonCode, Subscribe, SubscribeFilter, SubscribeProperties,
+};
 use reqwest::Method;
 use serde_json::json;
 
@@ -44,7 +46,11 @@ async fn what_was_announced_as_missing_ends_the_connection_with_its_reason() {
     let (hub, _service) = hub_with_device().await;
     let filter = |filter: &str, subscription_id| {
         let filters = vec![SubscribeFilter::new(text(filter), QoS::AtLeastOnce)];
-        Packet::Subscribe(Subscribe { packet_id: id(1), filters, properties: SubscribeProperties { subscription_id, ..SubscribeProperties::default() } })
+        Packet::Subscribe(Subscribe {
+            packet_id: id(1),
+            filters,
+            properties: SubscribeProperties { subscription_id, ..SubscribeProperties::default() },
+        })
     };
     let alias = |number| {
         let properties = PublishProperties { topic_alias: Some(number), ..PublishProperties::default() };
@@ -79,7 +85,10 @@ async fn properties_of_a_packet_become_properties_of_the_message() {
     let event = events.of("dev-1").next().expect("the message");
     assert_eq!(json!(event.properties), json!({"line": "4", "site": "north"}));
     let system = |name: &str| event.system.get(name).and_then(|value| value.as_str());
-    assert_eq!((system("message-id"), system("correlation-id"), system("content-type")), (Some("m-1"), Some("c-1"), Some("application/json")));
+    assert_eq!(
+        (system("message-id"), system("correlation-id"), system("content-type")),
+        (Some("m-1"), Some("c-1"), Some("application/json"))
+    );
 }
 
 #[tokio::test]

@@ -188,8 +188,7 @@ async fn a_token_that_does_not_hold_is_refused_with_its_own_reason() {
     check("another key", "key-1", token("localhost/devices/key-1", b"another", in_an_hour()), "token_signature").await;
     check("another device's resource", "key-1", token("localhost/devices/key-2", KEY, in_an_hour()), "token_other_resource").await;
     check("a prefix of the id", "key-1", token("localhost/devices/key", KEY, in_an_hour()), "token_other_resource").await;
-    check("an expired one", "key-1", token("localhost/devices/key-1", KEY, Timestamp::from_milliseconds(1_000_000)), "token_expired")
-        .await;
+    check("an expired one", "key-1", token("localhost/devices/key-1", KEY, Timestamp::from_milliseconds(1_000_000)), "token_expired").await;
     check("no token at all", "key-1", Bytes::from_static(b"secret"), "token_scheme").await;
     check("no text", "key-1", Bytes::from_static(b"\xff\xfe"), "the password is not UTF-8").await;
     check("a token where a certificate is registered", "ca-1", good, "wrong_proof").await;
@@ -228,5 +227,8 @@ async fn a_will_must_be_telemetry_of_the_sender() {
     check("no hub topic", "wills/ca-1", AtLeastOnce, topic, "not the sender's telemetry").await;
     check("a twin request", "$iothub/twin/GET/?$rid=1", AtLeastOnce, topic, "not the sender's telemetry").await;
     check("a bag that does not parse", "devices/ca-1/messages/events/a=%zz", AtLeastOnce, topic, "property bag is wrong").await;
-    check("QoS 2", &telemetry_topic("ca-1"), ExactlyOnce, (5, ReasonCode::QosNotSupported), "QoS 2").await;
+    let unavailable = (5, ReasonCode::QosNotSupported);
+    // 3.1.1 clients were not told that there is no QoS 2, MQTT 5 clients break the protocol; both
+    // lines end alike.
+    check("QoS 2", &telemetry_topic("ca-1"), ExactlyOnce, unavailable, "an MQTT connection").await;
 }

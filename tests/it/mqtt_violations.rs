@@ -77,7 +77,8 @@ async fn a_publish_to_a_topic_that_is_not_ones_own_ends_the_connection() {
     let mut setting = Setting::start().await;
     let mut check = async |identity, topic: &str, reason| setting.packet_closes(topic, identity, &message(topic), reason).await;
     let (unknown, foreign) = (ReasonCode::TopicNameInvalid, ReasonCode::NotAuthorized);
-    for topic in ["a", "$iothub/twin/GET/", "$iothub/methods/res/ok/?$rid=1", "$SYS/broker", "/devices/dev-1/messages/events/", "ünbekannt"] {
+    for topic in ["a", "$iothub/twin/GET/", "$iothub/methods/res/ok/?$rid=1", "$SYS/broker", "/devices/dev-1/messages/events/", "ünbekannt"]
+    {
         check("dev-1", topic, unknown).await;
     }
     // Row 84 of the negative certificates: the topic names another identity after CONNECT.

@@ -143,7 +143,14 @@ async fn keep_alive_0_is_accepted() {
 async fn packets_that_only_servers_send_end_the_connection() {
     let (hub, _service) = hub_with_device().await;
     for version in [Version::V311, Version::V5] {
-        for bytes in [&b"\x20\x02\x00\x00"[..], b"\x20\x03\x00\x00\x00", b"\x90\x03\x00\x01\x00", b"\xb0\x02\x00\x01", b"\xb0\x04\x00\x01\x00\x00", b"\xd0\x00"] {
+        for bytes in [
+            &b"\x20\x02\x00\x00"[..],
+            b"\x20\x03\x00\x00\x00",
+            b"\x90\x03\x00\x01\x00",
+            b"\xb0\x02\x00\x01",
+            b"\xb0\x04\x00\x01\x00\x00",
+            b"\xd0\x00",
+        ] {
             let (mut device, _) = Device::connected_with(&hub, &connect(version, "dev-1")).await;
             device.send_bytes(bytes).await;
             let said = device.until_closed().await;

@@ -84,10 +84,15 @@ impl Device {
 
     /// Sends CONNECT and gives the answer.
     pub(crate) async fn introduce(&mut self, connect: &Connect) -> ConnAck {
-        self.version = connect.version;
+        self.try_introduce(connect).await.expect("an answer to CONNECT")
+    }
+
+    /// The same; `None` when the hub closed instead of answering.
+    pub(crate) async fn try_introduce(&mut self, connect: &Connect) -> Option<ConnAck> {
+        self.speak(connect.version);
         self.send(&Packet::Connect(Box::new(connect.clone()))).await;
-        match self.receive().await {
-            Some(Packet::ConnAck(answer)) => *answer,
+        match self.receive().await? {
+            Packet::ConnAck(answer) => Some(*answer),
             other => panic!("CONNACK expected, not {other:?}"),
         }
     }
@@ -121,10 +126,7 @@ impl Device {
                 return Some(packet);
             }
             match self.stream.read_buf(&mut self.input).await {
-                Ok(0) | Err(_) => {
-                    assert!(self.input.is_empty(), "the hub closed in the middle of a packet");
-                    return None;
-                }
+                Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
         }
@@ -136,6 +138,7 @@ impl Device {
         while let Some(packet) = self.receive().await {
             received.push(packet);
         }
+        assert!(self.input.is_empty(), "the hub closed in the middle of a packet");
         received
     }
 

@@ -20,6 +20,15 @@ impl Ledger {
         Self { file: tempfile::tempfile().expect("a file"), bodies: BTreeMap::new() }
     }
 
+    /// Another one with the same content.
+    pub(crate) fn copy(&self) -> Self {
+        let mut copy = Self::new();
+        for (device, bodies) in &self.bodies {
+            bodies.iter().for_each(|body| copy.acknowledged(device, body));
+        }
+        copy
+    }
+
     /// Writes down an acknowledgement that was seen.
     pub(crate) fn acknowledged(&mut self, device: &str, body: &str) {
         writeln!(self.file, "{device}\t{body}").expect("the ledger");

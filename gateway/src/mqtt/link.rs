@@ -75,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     return None;
                 }
                 Some(Event::Closed(reason)) => {
-                    tracing::info!(%reason, "closed an MQTT connection before its CONNECT was read");
+                    tracing::info!(%reason, "closed an MQTT connection before it was admitted");
                     self.farewell().await;
                     return None;
                 }
