@@ -87,7 +87,10 @@ fn certificate_authorities() -> Router {
     use certificate_authorities as cas;
     Router::new()
         .route("/certificateauthorities", needs(READ, get(cas::list)).merge(needs(WRITE, carried_out(post(cas::add)))))
-        .route("/certificateauthorities/{thumbprint}", needs(READ, get(cas::show)).merge(needs(WRITE, carried_out(axum::routing::delete(cas::delete)))))
+        .route(
+            "/certificateauthorities/{thumbprint}",
+            needs(READ, get(cas::show)).merge(needs(WRITE, carried_out(axum::routing::delete(cas::delete)))),
+        )
         .route("/certificateauthorities/{thumbprint}/state", needs(WRITE, carried_out(put(cas::set_state))))
 }
 

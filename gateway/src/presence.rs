@@ -116,6 +116,8 @@ struct Inner {
     last_id: AtomicU64,
     /// Told whenever an identity begins to take methods.
     ready: Notify,
+    /// Who is waited for, and by whom: one an identity, the latest.
+    awaited: Mutex<HashMap<Identity, CancellationToken>>,
 }
 
 /// Why a signal did not reach a connection.
@@ -137,12 +139,37 @@ impl Presence {
         let handle = Handle { id, shared: shared.clone(), signals: sender };
         let seat = Seat { id, identity: identity.clone(), shared, signals, presence: self.clone() };
         let earlier = self.connected().insert(identity.clone(), handle);
+        if let Some(awaited) = self.awaited().remove(identity) {
+            awaited.cancel();
+        }
         if let Some(earlier) = earlier {
             earlier.shared.tell(Facts::TAKEN_OVER);
             // A task stuck in a write must not keep its successor out.
             let _ = tokio::time::timeout(TAKEOVER_TIMEOUT, earlier.shared.left.cancelled()).await;
         }
         seat
+    }
+
+    /// Waits until the identity has a connection, at most `patience`; says whether it came. Only
+    /// the latest to wait for an identity goes on waiting: for those before, it has come.
+    pub(crate) async fn returns(&self, identity: &Identity, patience: impl Future<Output = ()>) -> bool {
+        let returned = CancellationToken::new();
+        if let Some(earlier) = self.awaited().insert(identity.clone(), returned.clone()) {
+            earlier.cancel();
+        }
+        // Listening before looking: one that enters in between is seen either way.
+        let came = self.is_connected(identity)
+            || tokio::select! {
+                biased;
+                () = returned.cancelled() => true,
+                () = patience => false,
+            };
+        let mut awaited = self.awaited();
+        // Cancelled under this lock, so what is not cancelled is still ours to take out.
+        if !returned.is_cancelled() {
+            awaited.remove(identity);
+        }
+        came
     }
 
     /// Whether the identity has a connection.
@@ -226,6 +253,10 @@ impl Presence {
         self.connected().get(identity).is_some_and(|handle| handle.shared.takes_methods.load(Ordering::Acquire))
     }
 
+    fn awaited(&self) -> MutexGuard<'_, HashMap<Identity, CancellationToken>> {
+        self.0.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn connected(&self) -> MutexGuard<'_, HashMap<Identity, Handle>> {
         // A panic while it was held cannot have left the map half changed.
         self.0.connected.lock().unwrap_or_else(PoisonError::into_inner)
@@ -306,6 +337,24 @@ mod tests {
         assert_eq!(presence.connected_count(), 2);
         presence.recheck(&identity("d"));
         assert!(poll_fn(|cx| module.poll_facts(cx)).await.grants_changed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_an_identity_learns_that_it_came_though_it_went_again() {
+        let presence = Presence::default();
+        let wait = |patience| {
+            let presence = presence.clone();
+            tokio::spawn(async move { presence.returns(&identity("d"), tokio::time::sleep(patience)).await })
+        };
+        let (long, longer) = (Duration::from_secs(60), Duration::from_secs(120));
+        assert!(!wait(long).await.expect("no panic"), "nobody came");
+        let (first, second) = (wait(longer), wait(longer));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(first.await.expect("no panic"), "the second to wait came after a connection that the first missed");
+        drop(presence.enter(&identity("d")).await);
+        tokio::time::sleep(longer).await;
+        assert!(second.await.expect("no panic"));
+        assert!(presence.awaited().is_empty());
     }
 
     #[tokio::test]

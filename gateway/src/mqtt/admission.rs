@@ -66,14 +66,15 @@ pub(crate) fn admit(hub: &Hub, peer: &Peer, connect: &Connect) -> Result<Admitte
     let host = login.host.unwrap_or_else(|| hub.name().to_owned());
     let grant = hub.admit(evidence, &ClaimedIdentity { identity: login.identity, host })?;
     let topics = Topics::new(&grant.identity);
-    let will = connect.will.as_ref().map(|will| admit_will(&topics, will)).transpose()?;
+    let session_expiry_seconds = connect.properties.session_expiry_interval.unwrap_or(0);
+    let will = connect.will.as_ref().map(|will| admit_will(&topics, will, session_expiry_seconds)).transpose()?;
     Ok(Admitted { grant, topics, model_id: login.model_id, will })
 }
 
-fn admit_will(topics: &Topics, will: &mqtt_proto::wire::Will) -> Result<Will, ConnectRefused> {
+fn admit_will(topics: &Topics, will: &mqtt_proto::wire::Will, session_expiry_seconds: u32) -> Result<Will, ConnectRefused> {
     if will.qos == QoS::ExactlyOnce {
         return Err(ConnectRefused::WillQos);
     }
     let bag = topics.will_bag(&will.topic).ok_or(ConnectRefused::WillTopic)?;
-    Will::new(bag, will).map_err(ConnectRefused::WillProperties)
+    Will::new(bag, will, session_expiry_seconds).map_err(ConnectRefused::WillProperties)
 }

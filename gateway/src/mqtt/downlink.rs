@@ -62,7 +62,15 @@ pub(super) enum Sent {
 
 impl Downlink {
     pub(super) fn new(topics: Topics) -> Self {
-        Self { topics, under_way: HashMap::new(), held: VecDeque::new(), waits_for_room: false, asked: false, calls: HashMap::new(), last_call: 0 }
+        Self {
+            topics,
+            under_way: HashMap::new(),
+            held: VecDeque::new(),
+            waits_for_room: false,
+            asked: false,
+            calls: HashMap::new(),
+            last_call: 0,
+        }
     }
 
     /// How many commands to ask the store for now, if any.

@@ -18,16 +18,18 @@ use crate::hub::Hub;
 pub(crate) struct Will {
     properties: MessageProperties,
     body: Bytes,
-    /// How long the client may take to come back before the will is published.
-    pub delay: Duration,
+    /// How long the client may take to come back before the will is published: its delay, but no
+    /// longer than its session lives (MQTT 5, 3.1.3.2.2).
+    delay: Duration,
 }
 
 impl Will {
-    /// Reads a will whose topic ends in `bag`.
+    /// Reads a will whose topic ends in `bag`, of a session that outlives its connection by
+    /// `session_expiry_seconds`.
     ///
     /// # Errors
     /// [`InvalidPropertyBag`]
-    pub(crate) fn new(bag: &str, will: &mqtt_proto::wire::Will) -> Result<Self, InvalidPropertyBag> {
+    pub(crate) fn new(bag: &str, will: &mqtt_proto::wire::Will, session_expiry_seconds: u32) -> Result<Self, InvalidPropertyBag> {
         let mut properties = property_bag::parse(bag)?;
         let packet = PublishProperties {
             content_type: will.properties.content_type.clone(),
@@ -37,7 +39,8 @@ impl Will {
         };
         add_packet_properties(&mut properties, &packet, will.retain);
         properties.application.push(("iothub-MessageType".to_owned(), Some("Will".to_owned())));
-        let delay = Duration::from_secs(u64::from(will.properties.delay_interval.unwrap_or(0)));
+        let delay_seconds = will.properties.delay_interval.unwrap_or(0).min(session_expiry_seconds);
+        let delay = Duration::from_secs(u64::from(delay_seconds));
         Ok(Self { properties, body: will.payload.clone(), delay })
     }
 
@@ -46,8 +49,10 @@ impl Will {
         let identity = admitted.grant.identity.clone();
         if !self.delay.is_zero() {
             // A hub that stops publishes it now: it cannot learn whether the client comes back.
-            let _ = tokio::time::timeout(self.delay, hub.drain.begun()).await;
-            if hub.presence.is_connected(&identity) {
+            let patience = async {
+                let _ = tokio::time::timeout(self.delay, hub.drain.begun()).await;
+            };
+            if hub.presence.returns(&identity, patience).await {
                 return;
             }
         }
