@@ -209,11 +209,18 @@ async fn close(hub: &Hub, drain: &Drain, ports: &PortsFile) -> Result<(), FileEr
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Caught for its default not to end the process: a write beyond the limit on file sizes is
+    /// to fail as one on a full disk does.
+    _file_size: Signal,
 }
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
     }
 
     /// The name of the next one.

@@ -4,4 +4,8 @@
 //! The judge is what the test itself wrote down after it saw an acknowledgement.
 
 mod every_call;
+mod failing_disk;
+mod power_cut;
 mod promises;
+mod random_moments;
+mod stopping;

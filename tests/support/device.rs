@@ -192,6 +192,16 @@ impl Device {
         }
     }
 
+    /// Subscribes at QoS 1; `None` when the hub closed instead of answering.
+    pub(crate) async fn try_subscribe(&mut self, filter: &str) -> Option<()> {
+        let packet_id = self.next_packet_id();
+        self.send(&subscribe(packet_id, &[(filter, QoS::AtLeastOnce)])).await;
+        match self.receive().await? {
+            Packet::SubAck(answer) if answer.results == [Ok(QoS::AtLeastOnce)] => Some(()),
+            other => panic!("SUBACK expected, not {other:?}"),
+        }
+    }
+
     /// Publishes at QoS 1 and waits for the acknowledgement, which must be the next packet.
     pub(crate) async fn publish_acknowledged(&mut self, topic: &str, body: impl Into<Vec<u8>>) {
         let packet_id = self.next_packet_id();

@@ -118,6 +118,13 @@ impl HubProcess {
         }
     }
 
+    /// Starts where another hub runs; gives how it was refused.
+    pub(crate) fn refused_start(&mut self) -> NotStarted {
+        self.child = Some(self.command(&[]).spawn().expect("the isthmus binary"));
+        let status = self.wait();
+        NotStarted { status, log: self.log() }
+    }
+
     fn command(&self, wrapper: &[OsString]) -> Command {
         let binary = binary("isthmus").into_os_string();
         let words: Vec<&OsString> = wrapper.iter().chain([&binary]).collect();

@@ -30,6 +30,15 @@ pub(crate) fn missing_for_injection() -> Option<String> {
     MISSING.get_or_init(probe).clone()
 }
 
+/// What stands in the way of injecting faults into a process that runs.
+pub(crate) fn missing_for_attaching() -> Option<String> {
+    let scope = std::fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").unwrap_or_default();
+    let is_root = run("id", ["-u"]).is_ok_and(|output| output.stdout == b"0\n");
+    let forbidden = !is_root && !matches!(scope.trim(), "" | "0");
+    let reason = || "only root may trace a process that runs (kernel.yama.ptrace_scope)".to_owned();
+    missing_for_injection().or_else(|| forbidden.then(reason))
+}
+
 /// A command that runs what follows it, and does `injection` to the system calls it names.
 pub(crate) fn injecting(injection: &str) -> Vec<OsString> {
     let (calls, _) = injection.split_once(':').expect("CALLS:WHAT");

@@ -145,15 +145,14 @@ impl Service {
 
     /// Everything stored in the event hub `events`.
     pub(crate) async fn events(&self) -> StoredEvents {
-        self.try_events().await.expect("the whole stream")
+        StoredEvents::read(&self.event_text().await)
     }
 
-    /// The same; `None` when the stream broke off.
-    pub(crate) async fn try_events(&self) -> Option<StoredEvents> {
-        let response = self.event_stream("&from=earliest&follow=false").await?;
+    /// The same as lines of JSON.
+    pub(crate) async fn event_text(&self) -> String {
+        let response = self.event_stream("&from=earliest&follow=false").await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
-        let text = within("all events", 3 * SOON, response.text()).await.ok()?;
-        Some(StoredEvents::read(&text))
+        within("all events", 3 * SOON, response.text()).await.expect("the whole stream")
     }
 
     /// The response of the event stream, its body not read yet.

@@ -66,6 +66,11 @@ impl Promises {
         }
     }
 
+    /// The device has connected with a clean session in between.
+    pub(super) fn session_was_cleared(&mut self) {
+        self.subscribed = false;
+    }
+
     /// Does the job as far as the hub goes along; `None` when it went away.
     pub(super) async fn work(&mut self, hub: &HubProcess) -> Option<()> {
         self.job += 1;

@@ -1,0 +1,202 @@
+//! Killed at random moments under load, over and over on the same data.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mqtt_proto::Version;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::support::certificates::client_tls;
+use crate::support::deadline::{SOON, wait_for, wait_until};
+use crate::support::device::Device;
+use crate::support::hub::{HubProcess, binary};
+use crate::support::packets::connect;
+use crate::support::service::{Service, twin_path};
+
+const ROUNDS: u64 = 20;
+/// New acknowledgements before a round's moment is drawn.
+const LOADED: usize = 100;
+/// The moment lies within so many milliseconds.
+const MOMENTS: u64 = 300;
+const TWIN: &str = "twin-1";
+
+/// A fleet that sends for as long as it lives, and writes down each acknowledgement.
+struct Fleet {
+    process: Child,
+    ledger: PathBuf,
+}
+
+impl Fleet {
+    fn start(hub: &HubProcess, scratch: &Path, seed: u64) -> Self {
+        let ledger = scratch.join("ledger");
+        let mut command = Command::new(binary("device-sim"));
+        command.args(["run", "--devices", "8", "--rate", "100/s", "--in-flight", "32", "--grace", "10s", "--output", "json"]);
+        command.arg("--seed").arg(seed.to_string()).arg("--data-dir").arg(hub.data_dir()).arg("--ledger").arg(&ledger);
+        let log = std::fs::File::create(scratch.join("fleet")).expect("a log");
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("device-sim");
+        Self { process, ledger }
+    }
+
+    /// Whole lines of the ledger.
+    fn acknowledged(&self) -> String {
+        let text = std::fs::read_to_string(&self.ledger).unwrap_or_default();
+        let end = text.rfind('\n').map_or(0, |last| last + 1);
+        text[..end].to_owned()
+    }
+
+    /// Lets it finish what it has sent.
+    fn stop(mut self) {
+        let asked = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().expect("kill");
+        assert!(asked.success());
+        let status = wait_for("the fleet's end", 2 * SOON, || self.process.try_wait().expect("a child of ours"));
+        assert!(status.success(), "messages stayed unacknowledged: {status}");
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Versions and values of one half of a twin, as they were acknowledged.
+#[derive(Debug, Clone, Default)]
+struct Acknowledged(Arc<Mutex<Vec<(u64, u64)>>>);
+
+impl Acknowledged {
+    fn add(&self, version: u64, value: u64) {
+        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(list.last().is_none_or(|(before, _)| *before < version), "version {version} after {:?}", list.last());
+        list.push((version, value));
+    }
+
+    fn list(&self) -> Vec<(u64, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The twin is at least as far.
+    fn assert_held_by(before: &[(u64, u64)], section: &Value, situation: &str) {
+        let Some((version, value)) = before.last() else { return };
+        let stored = |name: &str| section[name].as_u64().unwrap_or_default();
+        let held = stored("$version") >= *version && stored("value") >= *value;
+        assert!(held, "{situation}: acknowledged {version} with {value}, stored {section}");
+    }
+}
+
+/// Reports one value after the other, over whatever connection there is.
+fn report(hub: &HubProcess, reported: Acknowledged) -> JoinHandle<()> {
+    let tls = client_tls(&hub.server_ca_pem(), Some(&hub.device_ca().issue(TWIN)));
+    let address = hub.ports().mqtt;
+    tokio::spawn(async move {
+        let mut value = 0;
+        loop {
+            let connected = wait_until("a connection", SOON, || async {
+                let mut device = Device::dial(address, Arc::clone(&tls)).await.ok()?;
+                let answer = device.try_introduce(&connect(Version::V311, TWIN)).await?;
+                answer.code.is_success().then_some(device)
+            });
+            let mut device = connected.await;
+            if device.try_subscribe("$iothub/twin/res/#").await.is_none() {
+                continue;
+            }
+            let topic = "$iothub/twin/PATCH/properties/reported/?$rid=1";
+            value += 1;
+            while let Some((answer, _)) = device.ask_twin(topic, &json!({ "value": value }).to_string()).await {
+                let version = answer.strip_prefix("$iothub/twin/res/204/?$rid=1&$version=").expect(&answer);
+                reported.add(version.parse().expect("a version"), value);
+                value += 1;
+            }
+        }
+    })
+}
+
+/// Wants one value after the other.
+fn desire(service: Service, desired: Acknowledged) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        for value in 1.. {
+            let body = json!({"properties": {"desired": {"value": value}}});
+            let answer = service.try_ask(Method::PATCH, &twin_path(TWIN), None, Some(&body)).await;
+            match answer.filter(|answer| answer.status == 200) {
+                Some(answer) => desired.add(answer.body["properties"]["desired"]["$version"].as_u64().expect("a version"), value),
+                // The hub is away.
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+}
+
+/// What `device-sim verify` says of a ledger and the events that are stored now.
+async fn verify(hub: &HubProcess, scratch: &Path, ledger: &str, situation: &str) {
+    let path = scratch.join("ledger-before");
+    std::fs::write(&path, ledger).expect("a copy of the ledger");
+    let events = hub.service().event_text().await;
+    let mut command = Command::new(binary("device-sim"));
+    command.args(["verify", "--output", "json", "--ledger"]).arg(&path);
+    let mut verifying = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("device-sim");
+    verifying.stdin.take().expect("a pipe").write_all(events.as_bytes()).expect("the events");
+    let output = verifying.wait_with_output().expect("a verdict");
+    let verdict: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(output.status.success(), "{situation}: {verdict:#}");
+    assert_eq!(verdict["gaps"], 0, "{situation}: {verdict:#}");
+}
+
+/// A generator whose numbers follow from the seed that a failure prints (splitmix64).
+struct Random(u64);
+
+impl Random {
+    /// From `ISTHMUS_TEST_SEED`, or from anything.
+    fn seeded() -> Self {
+        let given = std::env::var("ISTHMUS_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        Self(given.unwrap_or_else(|| u64::try_from(model::Clock::system().now().as_milliseconds()).unwrap_or_default()))
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_nothing_acknowledged_is_lost() {
+    let began = Instant::now();
+    let mut random = Random::seeded();
+    println!("ISTHMUS_TEST_SEED={}", random.0);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut hub = HubProcess::start();
+    let service = hub.service();
+    service.register(TWIN).await;
+    let (reported, desired) = (Acknowledged::default(), Acknowledged::default());
+    let fleet = Fleet::start(&hub, scratch.path(), random.0);
+    let writers = [report(&hub, reported.clone()), desire(service, desired.clone())];
+    for round in 1..=ROUNDS {
+        let loaded = fleet.acknowledged().lines().count() + LOADED;
+        wait_for("load", 2 * SOON, || (fleet.acknowledged().lines().count() >= loaded).then_some(()));
+        // Not to wait for anything: the moment is the random part.
+        tokio::time::sleep(Duration::from_millis(random.below(MOMENTS))).await;
+        hub.kill();
+        let before = (fleet.acknowledged(), reported.list(), desired.list());
+        hub.restart();
+        let situation = format!("round {round}");
+        verify(&hub, scratch.path(), &before.0, &situation).await;
+        let twin = hub.service().twin(TWIN).await;
+        Acknowledged::assert_held_by(&before.1, &twin["properties"]["reported"], &situation);
+        Acknowledged::assert_held_by(&before.2, &twin["properties"]["desired"], &situation);
+        assert!(writers.iter().all(|writer| !writer.is_finished()), "{situation}: a writer of twins failed");
+    }
+    writers.iter().for_each(JoinHandle::abort);
+    let ledger = fleet.ledger.clone();
+    fleet.stop();
+    let ledger = std::fs::read_to_string(ledger).expect("the ledger");
+    verify(&hub, scratch.path(), &ledger, "in the end").await;
+    let (messages, changes) = (ledger.lines().count(), reported.list().len() + desired.list().len());
+    println!("{ROUNDS} kills, {messages} messages and {changes} changes of twins acknowledged, {:.1?}", began.elapsed());
+}
