@@ -1,6 +1,5 @@
 //! Direct methods: one outcome for each call, told apart by its code.
 
-use mqtt_proto::Version;
 use mqtt_proto::wire::{Packet, Publish};
 use serde_json::{Value, json};
 
@@ -126,5 +125,4 @@ async fn a_call_with_a_name_or_a_timeout_that_cannot_be_is_refused() {
         assert_eq!(refused.status, 400, "{request}: {refused:?}");
     }
     device.expect_alive().await;
-    let _ = Version::V311;
 }

@@ -21,7 +21,7 @@
 use std::collections::BTreeSet;
 
 use mqtt_proto::Version;
-use mqtt_proto::wire::{Packet, QoS, ReasonCode};
+use mqtt_proto::wire::{Packet, ReasonCode};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -188,7 +188,6 @@ async fn small_packets_are_sent_at_once() {
     service.register("dev-1").await;
     let mut device = Device::connected(&hub, "dev-1").await;
     device.subscribe(&[COMMANDS]).await;
-    let _ = QoS::AtLeastOnce;
     wait_for("TCP_NODELAY on both listeners", SOON, || {
         let text = std::fs::read_to_string(&trace).unwrap_or_default();
         (text.matches("TCP_NODELAY, [1]").count() >= 2).then_some(())

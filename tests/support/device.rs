@@ -50,11 +50,6 @@ impl Device {
         self.stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Full)
     }
 
-    /// Shakes hands showing no certificate.
-    pub(crate) async fn anonymous(hub: &HubProcess) -> Self {
-        Self::dial(hub.ports().mqtt, client_tls(&hub.server_ca_pem(), None)).await.expect("a handshake")
-    }
-
     /// Shakes hands showing a fresh certificate for `identity` from the hub's device CA.
     pub(crate) async fn certified(hub: &HubProcess, identity: &str) -> Self {
         let certificate = hub.device_ca().issue(identity);

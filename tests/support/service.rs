@@ -48,6 +48,11 @@ impl Service {
         certs::token::sign("localhost", &self.key, Clock::system().now().saturating_add(TOKEN_LIFE), Some(&self.policy))
     }
 
+    /// The policy's key.
+    pub(crate) fn key(&self) -> Secret {
+        self.key.clone()
+    }
+
     /// Sends a request; `None` when the connection broke before the answer was complete.
     pub(crate) async fn try_ask(&self, method: Method, path: &str, if_match: Option<&str>, body: Option<&Value>) -> Option<Answer> {
         self.try_ask_as(&self.token(), method, path, if_match, body).await

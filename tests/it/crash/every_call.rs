@@ -141,6 +141,19 @@ async fn at_any_sync_of_the_event_log_at_work() {
     }
 }
 
+/// The job writes more than a segment holds: the next one is made meanwhile.
+#[tokio::test]
+async fn at_any_call_that_makes_a_segment() {
+    if offers(missing_for_injection()) {
+        let mut origin = Origin::stopped().await;
+        if let Some((_, promises)) = &mut origin.left {
+            promises.large = 24;
+        }
+        kill_at_each("over a segment's end", &origin, SYNCS, Files::All, 1).await;
+        kill_at_each("over a segment's end", &origin, "rename,ftruncate,fallocate,unlink", Files::All, 1).await;
+    }
+}
+
 #[tokio::test]
 async fn at_any_sync_of_a_recovery() {
     if offers(missing_for_injection()) {

@@ -17,6 +17,8 @@ pub(super) const DEVICE: &str = "dev-1";
 const COMMANDS: &str = "devices/dev-1/messages/devicebound/#";
 const REPORTED: &str = "$iothub/twin/PATCH/properties/reported/?$rid=1";
 
+const LARGE_BYTES: usize = 200 * 1024;
+
 /// A value in a twin with the version that came with it.
 type Versioned = (u64, u64);
 
@@ -34,6 +36,8 @@ pub(super) struct Promises {
     completing: Vec<String>,
     devices: Vec<String>,
     subscribed: bool,
+    /// Messages of 200 KiB that the job sends beside the small ones.
+    pub(super) large: usize,
     /// Makes what is written in one job different from what the jobs before wrote.
     job: u64,
 }
@@ -50,6 +54,7 @@ impl Promises {
             completing: Vec::new(),
             devices: Vec::new(),
             subscribed: false,
+            large: 0,
             job: 0,
         }
     }
@@ -104,6 +109,11 @@ impl Promises {
         let topic = telemetry_topic(DEVICE);
         for number in 0..3 {
             let body = format!("{}-{number}", self.job);
+            device.try_publish(&topic, body.as_str()).await?;
+            self.ledger.acknowledged(DEVICE, &body);
+        }
+        for number in 0..self.large {
+            let body = format!("{}-large-{number} {}", self.job, "x".repeat(LARGE_BYTES));
             device.try_publish(&topic, body.as_str()).await?;
             self.ledger.acknowledged(DEVICE, &body);
         }
