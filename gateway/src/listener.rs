@@ -28,8 +28,9 @@ use self::read_ahead::ReadAhead;
 use crate::drain::Drain;
 use crate::observe::Metrics;
 
-/// A socket after its TLS handshake.
-pub(crate) type SecureStream = TlsStream<ReadAhead<TcpStream>>;
+/// A socket after its TLS handshake. Boxed, as it is handed down through several futures and each
+/// would keep room for all of it.
+pub(crate) type SecureStream = Box<TlsStream<ReadAhead<TcpStream>>>;
 
 /// What is known of a peer once its TLS handshake is done.
 #[derive(Clone)]

@@ -91,12 +91,12 @@ impl TelemetrySender {
     /// # Errors
     /// [`MessageRefused`]; the batch is as it was.
     pub(crate) fn admit(&mut self, received: Timestamp, bag: &str, body: &[u8]) -> Result<(), MessageRefused> {
-        let properties = match self.last.take() {
-            Some((last, properties)) if last == bag => properties,
-            Some(_) | None => EncodedProperties::new(&property_bag::parse(bag)?),
+        let (bag, properties) = match self.last.take() {
+            Some((last, properties)) if last == bag => (last, properties),
+            Some(_) | None => (bag.to_owned(), EncodedProperties::new(&property_bag::parse(bag)?)),
         };
         let taken = self.add(received, &properties, body);
-        self.last = Some((bag.to_owned(), properties));
+        self.last = Some((bag, properties));
         taken
     }
 
@@ -130,6 +130,11 @@ impl TelemetrySender {
     /// Whether messages wait for [`TelemetrySender::append`].
     pub(crate) fn has_batch(&self) -> bool {
         !self.batch.is_empty()
+    }
+
+    /// Bytes in the batch under way.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        self.batch.bytes()
     }
 
     /// Closes the batch under way.

@@ -84,7 +84,7 @@ impl Handshakes {
     async fn within_limit(&self, socket: TcpStream, config: Arc<ServerConfig>) -> io::Result<SecureStream> {
         let hello = LazyConfigAcceptor::new(Acceptor::default(), ReadAhead::new(socket)).await?;
         let _permit = self.permits.acquire().await.map_err(io::Error::other)?;
-        hello.into_stream(config).await
+        hello.into_stream(config).await.map(Box::new)
     }
 }
 

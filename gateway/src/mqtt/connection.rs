@@ -37,6 +37,9 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a busy connection's activity is noted.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The least time between two looks at a grant for its expiry.
+const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// Serves an admitted client until it goes or must go.
 pub(super) async fn run<S>(hub: Arc<Hub>, link: Link<S>, connect: Connect, admitted: Admitted)
 where
@@ -60,6 +63,9 @@ where
         work: WorkQueue::new(hub.clone(), identity.clone(), owner),
         downlink: Downlink::new(admitted.topics.clone()),
         noted: now,
+        has_events_left: false,
+        is_at_end: false,
+        is_ending: false,
         hub,
         link,
         seat,
@@ -68,7 +74,11 @@ where
     };
     let ending = match connection.open().await {
         Ok(()) => connection.serve().await,
-        Err(ending) => ending,
+        Err(ending) => {
+            let (code, reason) = ending.refusal();
+            connection.link.session.refuse(code, reason, None);
+            ending
+        }
     };
     connection.close(ending).await;
 }
@@ -115,6 +125,12 @@ struct Connection<S> {
     downlink: Downlink,
     /// When activity was last noted.
     noted: Timestamp,
+    /// Events wait in the session until the batch under way is staged.
+    has_events_left: bool,
+    /// The socket is at its end, though events are left.
+    is_at_end: bool,
+    /// Nothing new is begun.
+    is_ending: bool,
 }
 
 /// What an ending connection still waits for.
@@ -162,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             accept.in_flight = self.downlink.resume(earlier.in_flight, commands);
         }
         self.link.session.accept(accept, Instant::now());
-        self.link.wake_at(self.admitted.grant.expires.map(|expires| self.instant_of(expires)));
+        self.watch_expiry();
         self.after_subscriptions_changed();
         Ok(())
     }
@@ -198,6 +214,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Ready(Happening::Signal(signal));
         }
         let reading = self.uplink.has_room() && self.work.has_room();
+        if reading && self.has_events_left {
+            return Poll::Ready(Happening::Link(if self.is_at_end { Progress::Ended } else { Progress::Events }));
+        }
+        self.link.tell_when_sent(self.downlink.waits_for_output());
         self.link.poll(cx, reading).map(Happening::Link)
     }
 
@@ -222,9 +242,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return ControlFlow::Break(Ending::Store(failed.to_string()));
         }
         flow?;
-        match progress {
-            Progress::Events => ControlFlow::Continue(()),
-            Progress::Ended => ControlFlow::Break(Ending::Lost),
+        if progress == Progress::Ended {
+            self.is_at_end = true;
+            if !self.has_events_left {
+                return ControlFlow::Break(Ending::Lost);
+            }
+        }
+        self.send_what_waited();
+        self.watch_expiry();
+        ControlFlow::Continue(())
+    }
+
+    /// Sends what found the output full.
+    fn send_what_waited(&mut self) {
+        if !self.downlink.waits_for_output() || !self.link.session.output().is_empty() {
+            return;
+        }
+        if self.downlink.take_desired_owed() {
+            self.work.push(Work::ReadDesired);
+        }
+        self.pump_commands();
+    }
+
+    /// Makes sure to look at the grant again when it expires. The wall clock may have been set
+    /// back since the last look, hence not at once.
+    fn watch_expiry(&mut self) {
+        if let (Some(expires), false) = (self.admitted.grant.expires, self.link.will_wake()) {
+            self.link.wake_at(Some(self.instant_of(expires).max(Instant::now() + EXPIRY_PAUSE)));
         }
     }
 
@@ -237,8 +281,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn take_events(&mut self, received: Timestamp) -> ControlFlow<Ending> {
+        self.has_events_left = false;
         while let Some(event) = self.link.session.poll_event() {
             self.on_event(event, received)?;
+            if self.uplink.is_batch_full() {
+                self.has_events_left = true;
+                break;
+            }
         }
         ControlFlow::Continue(())
     }
@@ -383,9 +432,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.after_subscriptions_changed();
             }
             Done::Commands { asked, commands } => {
-                self.downlink.commands_arrived();
+                let missed = self.downlink.commands_arrived();
                 let commands = stored_or_end(commands)?;
-                let may_be_more = commands.len() == asked;
+                let may_be_more = missed || commands.len() == asked;
                 for command in commands {
                     if let Some(sent) = self.downlink.send_command(command, &self.feeds, &mut self.link.session) {
                         self.after_sending(sent);
@@ -400,7 +449,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Done::Settled(Err(twins::SettleError::Store(error))) => return ControlFlow::Break(Ending::Store(error.to_string())),
             Done::Desired(desired) => {
                 let desired = stored_or_end(desired)?;
-                Downlink::send_desired(&self.feeds, &mut self.link.session, &desired);
+                self.downlink.send_desired(&self.feeds, &mut self.link.session, &desired);
             }
         }
         ControlFlow::Continue(())
@@ -424,6 +473,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Sends what was held back, then asks the store for more.
     fn pump_commands(&mut self) {
+        if self.is_ending {
+            return;
+        }
         for sent in self.downlink.send_held(&self.feeds, &mut self.link.session) {
             self.after_sending(sent);
         }
@@ -446,7 +498,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn on_signal(&mut self, signal: Signal) -> ControlFlow<Ending> {
         match signal {
             Signal::Call(call) => self.downlink.send_call(call, &self.feeds, &mut self.link.session),
-            Signal::Desired(change) => Downlink::send_desired(&self.feeds, &mut self.link.session, &change),
+            Signal::Desired(change) => self.downlink.send_desired(&self.feeds, &mut self.link.session, &change),
         }
         ControlFlow::Continue(())
     }
@@ -462,6 +514,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return ControlFlow::Break(Ending::GrantEnded);
         }
         if facts.commands_wait() {
+            self.downlink.commands_wait();
             self.pump_commands();
         }
         if facts.desired_lost() {
@@ -473,25 +526,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Says goodbye, gives back what the connection held, and leaves its seat to the next.
     async fn close(mut self, ending: Ending) {
         let identity = self.identity().clone();
+        self.is_ending = true;
         self.finish(&ending).await;
         if let Some(code) = ending.reason_code() {
             self.link.session.disconnect(code, None);
         }
         let in_flight = self.link.session.take_in_flight();
         if self.persistence.survives {
-            let expires = self.persistence.lifetime.map(|lifetime| self.hub.clock.now().saturating_add(lifetime));
-            self.hub.sessions.park(&identity, Parked { in_flight, expires });
+            let now = self.hub.clock.now();
+            let expires = self.persistence.lifetime.map(|lifetime| now.saturating_add(lifetime));
+            self.hub.sessions.park(&identity, Parked { in_flight, expires }, now);
+        } else if self.link.session.version() == Some(Version::V5)
+            && let Err(error) = self.hub.twins.clear_subscriptions(&identity).await
+        {
+            tracing::warn!(%identity, %error, "the subscriptions of an ended session stay stored");
         }
         self.hub.twins.release_locks(&identity, self.owner).await;
+        // A successor that did not wait for this connection found them locked.
+        self.hub.presence.commands_wait(&identity);
         self.hub.twins.note_disconnected(&identity, self.hub.clock.now());
         self.hub.metrics.connection_closed(Protocol::Mqtt);
         tracing::info!(%identity, connection = self.seat.id.0, reason = %ending, "disconnected");
         drop(self.seat);
-        self.link.farewell().await;
         if let Some(will) = self.admitted.will.take() {
-            let publishing = will.publish(self.hub.clone(), self.admitted);
-            self.hub.drain.spawn(publishing);
+            self.hub.drain.spawn(will.publish(self.hub.clone(), self.admitted));
         }
+        self.link.farewell().await;
     }
 
     /// Carries out what the client asked for before the end: its messages are stored and its

@@ -31,12 +31,27 @@ pub(super) struct Downlink {
     /// Commands that cannot go yet, for want of a subscription or of room in the window. They keep
     /// their locks and their order; at most a queue's depth.
     held: VecDeque<LockedCommand>,
-    /// One of them waits for room: later ones wait behind it.
-    waits_for_room: bool,
+    /// What one of them waits for: later ones wait behind it.
+    waits_for: Option<Room>,
     /// A request for commands is with the store.
     asked: bool,
+    /// There may be commands that this request came too early for.
+    missed: bool,
+    /// The version of the desired properties that the device was last told of.
+    desired_sent: u64,
+    /// The device was not told of a change, and is to be told once there is room.
+    desired_owed: bool,
     calls: HashMap<u64, oneshot::Sender<Result<MethodAnswer, CallFailed>>>,
     last_call: u64,
+}
+
+/// Where room is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// Among the messages that the client has not acknowledged.
+    Window,
+    /// In the output.
+    Output,
 }
 
 /// The way of a command to the device.
@@ -66,8 +81,11 @@ impl Downlink {
             topics,
             under_way: HashMap::new(),
             held: VecDeque::new(),
-            waits_for_room: false,
+            waits_for: None,
             asked: false,
+            missed: false,
+            desired_sent: 0,
+            desired_owed: false,
             calls: HashMap::new(),
             last_call: 0,
         }
@@ -84,14 +102,26 @@ impl Downlink {
         Some(limit)
     }
 
-    /// The store has answered a request for commands.
-    pub(super) fn commands_arrived(&mut self) {
+    /// There may be new commands: a request that is with the store may not see them.
+    pub(super) fn commands_wait(&mut self) {
+        self.missed = self.asked;
+    }
+
+    /// The store has answered a request for commands; whether it is to be asked again whatever
+    /// the answer.
+    pub(super) fn commands_arrived(&mut self) -> bool {
         self.asked = false;
+        std::mem::take(&mut self.missed)
+    }
+
+    /// Whether something waits until the output is sent.
+    pub(super) fn waits_for_output(&self) -> bool {
+        self.waits_for == Some(Room::Output) || self.desired_owed
     }
 
     /// Tries again what was held back; for each command that went, what became of it.
     pub(super) fn send_held(&mut self, feeds: &Feeds, session: &mut Connection) -> Vec<Sent> {
-        self.waits_for_room = false;
+        self.waits_for = None;
         let held = std::mem::take(&mut self.held);
         held.into_iter().filter_map(|command| self.send_command(command, feeds, session)).collect()
     }
@@ -99,7 +129,7 @@ impl Downlink {
     /// Sends a command under the subscription that takes it, or holds it back. None goes past an
     /// earlier one that waits for room.
     pub(super) fn send_command(&mut self, command: LockedCommand, feeds: &Feeds, session: &mut Connection) -> Option<Sent> {
-        if self.waits_for_room {
+        if self.waits_for.is_some() {
             self.held.push_back(command);
             return None;
         }
@@ -119,12 +149,16 @@ impl Downlink {
                 Some(Sent::UnderWay)
             }
             Err(Unsent::TooLarge { .. } | Unsent::Unencodable(_) | Unsent::QosUnavailable) => Some(Sent::Impossible(lock)),
-            Err(unsent @ (Unsent::WindowFull | Unsent::OutputFull | Unsent::NotConnected)) => {
-                self.waits_for_room = unsent != Unsent::NotConnected;
-                self.held.push_back(command);
-                None
-            }
+            Err(Unsent::WindowFull) => self.hold(command, Some(Room::Window)),
+            Err(Unsent::OutputFull) => self.hold(command, Some(Room::Output)),
+            Err(Unsent::NotConnected) => self.hold(command, None),
         }
+    }
+
+    fn hold(&mut self, command: LockedCommand, waits_for: Option<Room>) -> Option<Sent> {
+        self.waits_for = waits_for;
+        self.held.push_back(command);
+        None
     }
 
     /// Takes over what an earlier connection of the session sent without seeing it acknowledged:
@@ -215,11 +249,20 @@ impl Downlink {
         }
     }
 
-    /// Tells the device of a desired change, if it listens.
-    pub(super) fn send_desired(feeds: &Feeds, session: &mut Connection, change: &DesiredChange) {
-        if feeds.qos(Feed::DesiredChanges).is_some() {
-            let _ = send(session, dialect::desired_change(change.version), change.body.clone());
+    /// Tells the device of a desired change, if it listens and has not heard of a later one.
+    pub(super) fn send_desired(&mut self, feeds: &Feeds, session: &mut Connection, change: &DesiredChange) {
+        if feeds.qos(Feed::DesiredChanges).is_none() || change.version <= self.desired_sent {
+            return;
         }
+        match send(session, dialect::desired_change(change.version), change.body.clone()) {
+            Ok(()) => self.desired_sent = change.version,
+            Err(unsent) => self.desired_owed = unsent == Unsent::OutputFull,
+        }
+    }
+
+    /// Whether the device is owed a change; it is the caller's to send the document then.
+    pub(super) fn take_desired_owed(&mut self) -> bool {
+        std::mem::take(&mut self.desired_owed)
     }
 }
 

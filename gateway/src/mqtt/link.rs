@@ -34,6 +34,10 @@ pub(crate) struct Link<S> {
     timer: Option<Pin<Box<Sleep>>>,
     /// When to come back even if nothing happens.
     wake_at: Option<Instant>,
+    /// Come back once all output is sent.
+    tells_when_sent: bool,
+    /// Nothing more can be sent; what the peer sent before can still be read.
+    is_broken: bool,
 }
 
 /// What [`Link::poll`] came back for.
@@ -49,12 +53,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     /// A link that waits for a CONNECT.
     pub(crate) fn new(stream: S, config: Config) -> Self {
         let session = Connection::new(config, Instant::now());
-        Self { stream, session, input: BytesMut::new(), has_backlog: false, must_flush: false, timer: None, wake_at: None }
+        Self {
+            stream,
+            session,
+            input: BytesMut::new(),
+            has_backlog: false,
+            must_flush: false,
+            timer: None,
+            wake_at: None,
+            tells_when_sent: false,
+            is_broken: false,
+        }
     }
 
     /// Makes [`Link::poll`] come back at `instant`, once.
     pub(crate) fn wake_at(&mut self, instant: Option<Instant>) {
         self.wake_at = instant;
+    }
+
+    /// Whether [`Link::poll`] comes back by itself.
+    pub(crate) fn will_wake(&self) -> bool {
+        self.wake_at.is_some()
+    }
+
+    /// Whether [`Link::poll`] comes back, once, when everything is sent.
+    pub(crate) fn tell_when_sent(&mut self, tells: bool) {
+        self.tells_when_sent = tells;
     }
 
     /// Waits for the CONNECT. `None`: there was none, or none that may be answered.
@@ -108,8 +132,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Sends, and with `reading` receives, until the session has something to say.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, reading: bool) -> Poll<Progress> {
-        if let Poll::Ready(Err(_)) = self.poll_send(cx) {
-            return Poll::Ready(Progress::Ended);
+        if let Poll::Ready(sent) = self.poll_send(cx) {
+            self.is_broken |= sent.is_err();
+            if std::mem::take(&mut self.tells_when_sent) && !self.is_broken {
+                return Poll::Ready(Progress::Events);
+            }
         }
         if self.session.is_closed() {
             return Poll::Ready(Progress::Events);
@@ -124,7 +151,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Pending => {}
             }
         }
-        self.poll_timer(cx, reading)
+        // What the peer said before it went has been read by now, its DISCONNECT too.
+        if self.is_broken { Poll::Ready(Progress::Ended) } else { self.poll_timer(cx, reading) }
     }
 
     fn take_input(&mut self) -> Progress {
@@ -158,6 +186,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        if self.is_broken {
+            self.session.output().clear();
+            return Poll::Ready(Ok(()));
+        }
         while self.session.output().has_remaining() {
             let output = self.session.output();
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;

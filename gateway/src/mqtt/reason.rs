@@ -6,7 +6,7 @@ use model::Timestamp;
 use model::api::{ErrorCode, ErrorDetail};
 use mqtt_proto::wire::{ConnectReturnCode, ReasonCode};
 use twins::document::DocumentError;
-use twins::{ReportedError, TwinReadError};
+use twins::{ReportedError, TwinReadError, UnknownIdentity};
 
 use super::admission::ConnectRefused;
 use super::dialect::{FilterRefused, InvalidLogin, TopicRefused};
@@ -62,6 +62,23 @@ impl Ending {
             Self::Message(refused) => Some(message_refused(refused)),
             Self::Store(_) => Some(ReasonCode::ServerBusy),
             Self::Stopping => Some(ReasonCode::ServerShuttingDown),
+        }
+    }
+}
+
+impl Ending {
+    /// The CONNACK of a client that was admitted but could not be served.
+    pub(super) fn refusal(&self) -> (ConnectReturnCode, ReasonCode) {
+        match self {
+            Self::GrantEnded => (ConnectReturnCode::NotAuthorized, ReasonCode::NotAuthorized),
+            Self::Goodbye
+            | Self::Lost
+            | Self::Violation(_)
+            | Self::TakenOver
+            | Self::Topic { .. }
+            | Self::Message(_)
+            | Self::Store(_)
+            | Self::Stopping => (ConnectReturnCode::ServerUnavailable, ReasonCode::ServerUnavailable),
         }
     }
 }
@@ -141,7 +158,7 @@ impl TwinFailure {
 impl From<TwinReadError> for TwinFailure {
     fn from(error: TwinReadError) -> Self {
         let code = match &error {
-            TwinReadError::UnknownIdentity(_) => ErrorCode::DeviceNotFound,
+            TwinReadError::UnknownIdentity(unknown) => unknown_identity(unknown),
             TwinReadError::Store(_) => ErrorCode::ServerError,
         };
         Self { code, message: error.to_string() }
@@ -151,7 +168,7 @@ impl From<TwinReadError> for TwinFailure {
 impl From<ReportedError> for TwinFailure {
     fn from(error: ReportedError) -> Self {
         let code = match &error {
-            ReportedError::UnknownIdentity(_) => ErrorCode::DeviceNotFound,
+            ReportedError::UnknownIdentity(unknown) => unknown_identity(unknown),
             ReportedError::VersionMismatch { .. } => ErrorCode::PreconditionFailed,
             ReportedError::InvalidVersion => ErrorCode::ArgumentInvalid,
             ReportedError::Document(DocumentError::SectionTooLarge { .. } | DocumentError::BodyTooLarge { .. }) => {
@@ -161,5 +178,12 @@ impl From<ReportedError> for TwinFailure {
             ReportedError::Store(_) => ErrorCode::ServerError,
         };
         Self { code, message: error.to_string() }
+    }
+}
+
+fn unknown_identity(unknown: &UnknownIdentity) -> ErrorCode {
+    match unknown {
+        UnknownIdentity::Device(_) => ErrorCode::DeviceNotFound,
+        UnknownIdentity::Module(..) => ErrorCode::ModuleNotFound,
     }
 }

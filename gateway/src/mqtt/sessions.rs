@@ -27,12 +27,15 @@ pub(crate) struct Parked {
 pub(crate) struct Sessions(Arc<Mutex<HashMap<Identity, Parked>>>);
 
 impl Sessions {
-    /// Keeps what a connection left behind.
-    pub(super) fn park(&self, identity: &Identity, left: Parked) {
+    /// Keeps what a connection left behind. Sessions that have ended by `now` make room.
+    pub(super) fn park(&self, identity: &Identity, left: Parked, now: Timestamp) {
         if left.in_flight.is_empty() && left.expires.is_none() {
             return;
         }
         let mut parked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if parked.len() >= PARKED_MAX {
+            parked.retain(|_, session| session.expires.is_none_or(|expires| expires > now));
+        }
         if parked.len() < PARKED_MAX {
             parked.insert(identity.clone(), left);
         }

@@ -16,6 +16,9 @@ use crate::telemetry::{MessageRefused, TelemetrySender};
 
 type Room = Pin<Box<dyn Future<Output = Result<AppendPermit, LogFailed>> + Send>>;
 
+/// A batch is staged once it has this many bytes.
+const BATCH_BYTES: usize = 512 * 1024;
+
 /// The telemetry side of a connection.
 pub(super) struct Uplink {
     sender: TelemetrySender,
@@ -31,7 +34,8 @@ pub(super) struct Uplink {
 
 /// A batch on its way to the disk.
 struct Staged {
-    ticket: Ticket,
+    /// `None` when it went nowhere, so that there is nothing to wait for but its turn.
+    ticket: Option<Ticket>,
     /// How many receipts wait for it.
     receipts: u32,
     since: Instant,
@@ -99,10 +103,16 @@ impl Uplink {
     fn append(&mut self, permit: AppendPermit, batch: &Batch) -> Result<(), StageError> {
         let receipts = std::mem::take(&mut self.batched);
         let ticket = self.sender.append(permit, batch)?;
-        if let (Some(ticket), true) = (ticket, receipts > 0) {
+        if receipts > 0 {
             self.staged.push_back(Staged { ticket, receipts, since: Instant::now() });
         }
         Ok(())
+    }
+
+    /// Whether the batch under way is as large as one should be. Small packets can stand for large
+    /// messages, by their topic aliases.
+    pub(super) fn is_batch_full(&self) -> bool {
+        self.sender.batch_bytes() >= BATCH_BYTES
     }
 
     /// Whether the socket may be read.
@@ -123,7 +133,9 @@ impl Uplink {
         }
         match self.staged.front_mut() {
             Some(staged) => {
-                ready!(Pin::new(&mut staged.ticket).poll(cx))?;
+                if let Some(ticket) = &mut staged.ticket {
+                    ready!(Pin::new(ticket).poll(cx))?;
+                }
                 Poll::Ready(Ok(()))
             }
             None => Poll::Pending,
@@ -137,8 +149,11 @@ impl Uplink {
     pub(super) fn acknowledge(&mut self, session: &mut Connection) -> Result<Acknowledged, StageError> {
         let mut acknowledged = Acknowledged::default();
         while let Some(staged) = self.staged.front() {
-            let Some(durable) = staged.ticket.try_get() else { break };
-            durable?;
+            match staged.ticket.as_ref().map(Ticket::try_get) {
+                Some(None) => break,
+                Some(Some(durable)) => durable.map(|_| ())?,
+                None => {}
+            }
             for receipt in self.receipts.drain(..staged.receipts as usize) {
                 session.acknowledge(receipt, ReasonCode::Success);
             }
