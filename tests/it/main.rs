@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
 mod crash;
 mod methods;
 mod mqtt5;

@@ -232,3 +232,20 @@ async fn a_will_must_be_telemetry_of_the_sender() {
     // lines end alike.
     check("QoS 2", &telemetry_topic("ca-1"), ExactlyOnce, unavailable, "an MQTT connection").await;
 }
+
+/// Rows 92 and 93: a CA that nobody has vouched for, and one that may speak for others only.
+#[tokio::test]
+async fn an_enrolled_ca_speaks_only_once_it_is_verified_and_only_within_its_scope() {
+    let population = Population::start().await;
+    let unauthorized = (5, ReasonCode::NotAuthorized);
+    let ca = DeviceCa::create("a CA of the customer's");
+    let request = json!({"certificate": ca.certificate_pem(), "verified": false, "idScope": ["ca-2"]});
+    population.service.must(Method::POST, "/certificateAuthorities", None, Some(&request)).await;
+    let state = format!("/certificateAuthorities/{}/state", thumbprint(&ca.certificate_pem()));
+    population.check("nobody vouched for it", as_identity("ca-2"), Some(&ca.issue("ca-2")), unauthorized, "path_ca_unverified").await;
+    population.service.must(Method::PUT, &state, None, Some(&json!("enabled"))).await;
+    population.check("not within its scope", as_identity("ca-1"), Some(&ca.issue("ca-1")), unauthorized, "out_of_scope").await;
+    assert_eq!(population.answer(&connect(Version::V311, "ca-2"), Some(&ca.issue("ca-2"))).await, (0, true));
+    population.service.must(Method::PUT, &state, None, Some(&json!("disabled"))).await;
+    population.check("disabled", as_identity("ca-2"), Some(&ca.issue("ca-2")), unauthorized, "path_ca_disabled").await;
+}
