@@ -36,7 +36,7 @@ pub(crate) async fn serve<S>(hub: Arc<Hub>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let mut link = Link::new(stream, session_config());
+    let mut link = Box::new(Link::new(stream, session_config()));
     let connect = tokio::select! {
         connect = link.connect() => connect,
         // Nothing is owed to a client that has not asked for anything.

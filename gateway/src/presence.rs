@@ -29,8 +29,9 @@ pub(crate) struct ConnectionId(pub u64);
 /// Something the owner of a connection does for somebody else.
 #[derive(Debug)]
 pub(crate) enum Signal {
-    /// Send a direct method to the device and answer the caller.
-    Call(DeviceCall),
+    /// Send a direct method to the device and answer the caller. Boxed, as every connection's queue
+    /// has room for dozens of signals from the start.
+    Call(Box<DeviceCall>),
     /// Tell the device that its desired properties changed.
     Desired(Arc<twins::DesiredChange>),
 }
@@ -229,7 +230,7 @@ impl Presence {
         let connected = self.connected();
         let handle = connected.get(identity).filter(|handle| handle.shared.takes_methods.load(Ordering::Acquire));
         let handle = handle.ok_or(Unreached::NotOnline)?;
-        handle.signals.try_send(Signal::Call(call)).map_err(|refused| match refused {
+        handle.signals.try_send(Signal::Call(Box::new(call))).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Unreached::Full,
             mpsc::error::TrySendError::Closed(_) => Unreached::NotOnline,
         })

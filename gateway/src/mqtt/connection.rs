@@ -41,7 +41,7 @@ const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves an admitted client until it goes or must go.
-pub(super) async fn run<S>(hub: Arc<Hub>, link: Link<S>, connect: Connect, admitted: Admitted)
+pub(super) async fn run<S>(hub: Arc<Hub>, link: Box<Link<S>>, connect: Connect, admitted: Admitted)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -72,7 +72,8 @@ where
         admitted,
         owner,
     };
-    let ending = match connection.open().await {
+    // Boxed, so that a long life does not carry the memory of its beginning and its end.
+    let ending = match Box::pin(connection.open()).await {
         Ok(()) => connection.serve().await,
         Err(ending) => {
             let (code, reason) = ending.refusal();
@@ -80,7 +81,7 @@ where
             ending
         }
     };
-    connection.close(ending).await;
+    Box::pin(connection.close(ending)).await;
 }
 
 /// Whether the session outlives its connection, and for how long.
@@ -114,7 +115,7 @@ impl Persistence {
 
 struct Connection<S> {
     hub: Arc<Hub>,
-    link: Link<S>,
+    link: Box<Link<S>>,
     seat: Seat,
     admitted: Admitted,
     owner: LockOwner,
@@ -497,7 +498,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn on_signal(&mut self, signal: Signal) -> ControlFlow<Ending> {
         match signal {
-            Signal::Call(call) => self.downlink.send_call(call, &self.feeds, &mut self.link.session),
+            Signal::Call(call) => self.downlink.send_call(*call, &self.feeds, &mut self.link.session),
             Signal::Desired(change) => self.downlink.send_desired(&self.feeds, &mut self.link.session, &change),
         }
         ControlFlow::Continue(())

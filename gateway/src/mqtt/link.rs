@@ -36,7 +36,8 @@ pub(crate) struct Link<S> {
     wake_at: Option<Instant>,
     /// Come back once all output is sent.
     tells_when_sent: bool,
-    /// Nothing more can be sent; what the peer sent before can still be read.
+    /// Nothing more can be sent. What the peer sent before it went, its DISCONNECT perhaps, is read
+    /// all the same; the end shows there.
     is_broken: bool,
 }
 
@@ -151,8 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 Poll::Pending => {}
             }
         }
-        // What the peer said before it went has been read by now, its DISCONNECT too.
-        if self.is_broken { Poll::Ready(Progress::Ended) } else { self.poll_timer(cx, reading) }
+        self.poll_timer(cx, reading)
     }
 
     fn take_input(&mut self) -> Progress {
