@@ -18,7 +18,7 @@ async fn refused(hub: &TestHub, ask: Ask, status: u16, code: &str) -> ErrorDetai
 
 async fn called(seat: &mut Seat) -> DeviceCall {
     match poll_fn(|cx| seat.poll_signal(cx)).await {
-        Signal::Call(call) => call,
+        Signal::Call(call) => *call,
         Signal::Desired(_) => panic!("nothing was desired"),
     }
 }
