@@ -44,13 +44,16 @@ impl Setting {
     /// `bytes` end the connection: without a word on 3.1.1, with `reason` on 5.
     async fn closes(&mut self, case: &str, identity: &str, versions: &[Version], bytes: &dyn Fn(Version) -> BytesMut, reason: ReasonCode) {
         let before = self.facts().await;
+        let line = ["\"disconnected\"", &format!("\"identity\":\"{identity}\"")];
         for version in versions {
+            let lines = self.hub.logged(&line);
             let mut device = self.connected(*version, identity).await;
             device.send_bytes(&bytes(*version)).await;
             match version {
                 Version::V311 => device.expect_closed().await,
                 Version::V5 => device.expect_disconnect(reason).await,
             }
+            assert_eq!(self.hub.logged(&line), lines + 1, "{case}: one line of the log");
         }
         assert_eq!(self.facts().await, before, "{case}");
         self.bystander.expect_alive().await;

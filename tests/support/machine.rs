@@ -19,6 +19,11 @@ pub(crate) fn offers(missing: Option<String>) -> bool {
     false
 }
 
+/// Whether a program can be run that tells its version.
+pub(crate) fn is_installed(program: &str) -> bool {
+    run(program, ["-V"]).is_ok()
+}
+
 /// What stands in the way of injecting faults into system calls.
 pub(crate) fn missing_for_injection() -> Option<String> {
     static MISSING: OnceLock<Option<String>> = OnceLock::new();
@@ -64,10 +69,10 @@ struct Mount {
 impl LoopMount {
     /// What stands in the way of a loop mount of this kind.
     pub(crate) fn missing(kind: &'static str) -> Option<String> {
-        if run("xfs_io", ["-V"]).is_err() {
+        if !is_installed("xfs_io") {
             return Some("xfs_io is not installed".into());
         }
-        if run(&format!("mkfs.{kind}"), ["-V"]).is_err() {
+        if !is_installed(&format!("mkfs.{kind}")) {
             return Some(format!("mkfs.{kind} is not installed"));
         }
         let scratch = tempfile::tempdir().expect("a directory");
