@@ -74,10 +74,12 @@ pub(crate) struct Run {
     /// The hub's data directory.
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
-    /// How device ids begin.
+    /// How device ids begin. Fleets on one hub at the same time need different ones; that of `./run`
+    /// is sim.
     #[arg(long, default_value = "sim", value_name = "TEXT")]
     pub(crate) prefix: String,
-    /// Which sensors there are, as TOML; see the crate's scenario for the form.
+    /// Which sensors there are, as TOML: `[[sensor]]` tables with kind (temperature, vibration, energy
+    /// or door), and if wanted weight (how many of each round of devices) and interval ("5s").
     #[arg(long, value_name = "FILE", conflicts_with = "replay")]
     pub(crate) scenario: Option<PathBuf>,
     /// Where random signals start; the same seed gives the same values.

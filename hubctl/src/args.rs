@@ -28,16 +28,23 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The hub's connection string, of a policy; else it is read from the data directory.
-    #[arg(long, global = true, env = "ISTHMUS_CONNECTION_STRING", hide_env_values = true, value_name = "STRING")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Options of every command",
+        env = "ISTHMUS_CONNECTION_STRING",
+        hide_env_values = true,
+        value_name = "STRING"
+    )]
     pub(crate) connection_string: Option<String>,
     /// The hub's data directory: connection string, CA and ports are read from it [default: ./data].
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = "Options of every command", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// The CA certificate to trust instead of the data directory's, in PEM.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// How to print results.
-    #[arg(long, short, global = true, value_enum, default_value_t)]
+    #[arg(long, short, global = true, help_heading = "Options of every command", value_enum, default_value_t)]
     pub(crate) output: Format,
 }
 
@@ -213,10 +220,10 @@ fn json(text: &str) -> Result<Json, String> {
 pub(crate) struct TwinChange {
     /// Device, or DEVICE/MODULE.
     pub(crate) id: Identity,
-    /// Desired properties as a JSON object.
+    /// Desired properties as a JSON object; these, --tags or both.
     #[arg(long, value_name = "JSON", value_parser = json, required_unless_present = "tags")]
     pub(crate) desired: Option<Json>,
-    /// Tags as a JSON object.
+    /// Tags as a JSON object; these, --desired or both.
     #[arg(long, value_name = "JSON", value_parser = json)]
     pub(crate) tags: Option<Json>,
     /// Only if the twin still has this etag.
@@ -235,8 +242,10 @@ pub(crate) enum TwinVerb {
     Update(TwinChange),
     /// Replace a twin's tags or desired properties.
     Replace(TwinChange),
-    /// Show a twin, and again whenever it has changed, until interrupted. The hub is asked for its
-    /// version at each --interval; changes that follow each other faster show as one.
+    /// Show a twin, and again whenever it has changed, until interrupted.
+    ///
+    /// The hub is asked for its version at each --interval; changes that follow each other faster
+    /// show as one.
     Watch {
         /// Device, or DEVICE/MODULE.
         id: Identity,
@@ -369,7 +378,8 @@ pub(crate) enum CertVerb {
     /// Issue a certificate signed by the development CA of the data directory.
     ///
     /// Writes DIR/ID.crt (leaf, then intermediates) and DIR/ID.key (PKCS#8, mode 0600); a module's
-    /// lie in DIR/DEVICE/.
+    /// lie in DIR/DEVICE/. The hub is not asked: a certificate is of use once its device is
+    /// registered, with `hubctl device create`.
     Issue {
         /// Device, or DEVICE/MODULE: the certificate's common name.
         id: Identity,
