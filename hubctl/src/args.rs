@@ -18,7 +18,7 @@ use crate::output::Format;
 #[derive(Debug, Parser)]
 #[command(name = "hubctl", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every command")]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) noun: Noun,
@@ -38,13 +38,13 @@ pub(crate) struct Global {
     )]
     pub(crate) connection_string: Option<String>,
     /// The hub's data directory: connection string, CA and ports are read from it [default: ./data].
-    #[arg(long, global = true, help_heading = "Options of every command", value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// The CA certificate to trust instead of the data directory's, in PEM.
-    #[arg(long, global = true, help_heading = "Options of every command", value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
     /// How to print results.
-    #[arg(long, short, global = true, help_heading = "Options of every command", value_enum, default_value_t)]
+    #[arg(long, short, global = true, value_enum, default_value_t)]
     pub(crate) output: Format,
 }
 
