@@ -28,14 +28,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The hub's connection string, of a policy; else it is read from the data directory.
-    #[arg(
-        long,
-        global = true,
-        help_heading = "Options of every command",
-        env = "ISTHMUS_CONNECTION_STRING",
-        hide_env_values = true,
-        value_name = "STRING"
-    )]
+    #[arg(long, global = true, env = "ISTHMUS_CONNECTION_STRING", hide_env_values = true, value_name = "STRING")]
     pub(crate) connection_string: Option<String>,
     /// The hub's data directory: connection string, CA and ports are read from it [default: ./data].
     #[arg(long, global = true, value_name = "DIR")]
