@@ -11,15 +11,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("twins", &["model"]),
     ("routes", &["model"]),
     ("event-log", &["model"]),
+    ("kafka-proto", &[]),
     ("mqtt-proto", &[]),
-    ("gateway", &["certs", "event-log", "model", "mqtt-proto", "routes", "twins"]),
+    ("gateway", &["certs", "event-log", "kafka-proto", "model", "mqtt-proto", "routes", "twins"]),
     ("hubctl", &["certs", "model"]),
     ("device-sim", &["certs", "hubctl", "model"]),
     ("tests", &[]),
 ];
 
 /// Sans-IO and pure crates: no runtime, no socket.
-const WITHOUT_RUNTIME: &[&str] = &["model", "certs", "routes", "mqtt-proto"];
+const WITHOUT_RUNTIME: &[&str] = &["model", "certs", "routes", "kafka-proto", "mqtt-proto"];
 
 /// The licences that `deny.toml` allows: one list for both checks.
 fn allowed_licences() -> BTreeSet<String> {
