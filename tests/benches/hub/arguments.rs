@@ -22,16 +22,22 @@ pub(crate) enum Row {
     Idle,
     /// System calls, syncs and bytes per message of the loads of rows 1 and 2.
     Counts,
+    /// From PUBLISH to a Kafka consumer, and catching up.
+    Consume,
+    /// The memory of Kafka consumers that wait or never read.
+    Consumers,
 }
 
 impl Row {
-    const ALL: [(&'static str, &'static str, Self); 6] = [
+    const ALL: [(&'static str, &'static str, Self); 8] = [
         ("1", "batched", Self::Batched),
         ("2", "unbatched", Self::Unbatched),
         ("3", "single", Self::Single),
         ("4", "connect", Self::Connect),
         ("5", "idle", Self::Idle),
         ("counts", "counts", Self::Counts),
+        ("consume", "consume", Self::Consume),
+        ("consumers", "consumers", Self::Consumers),
     ];
 
     fn named(name: &str) -> Option<Self> {
@@ -83,7 +89,7 @@ impl Arguments {
                 "--peers" => parsed.peers = peers(&value()?)?,
                 name => match Row::named(name) {
                     Some(row) => parsed.rows.push(row),
-                    None => bail!("{name} is no row and no option; rows are 1 to 5 and counts"),
+                    None => bail!("{name} is no row and no option; rows are 1 to 5, counts, consume and consumers"),
                 },
             }
         }

@@ -48,11 +48,11 @@ impl Client {
     ///
     /// # Errors
     /// When the server cannot be reached, or either side refuses the other.
-    pub(crate) fn secure(address: SocketAddr, login: &Login) -> anyhow::Result<Self> {
+    pub(crate) fn secure(address: SocketAddr, config: &Arc<ClientConfig>) -> anyhow::Result<Self> {
         let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        let mut tls = ClientConnection::new(Arc::clone(&login.tls), ServerName::try_from("localhost")?)?;
+        let mut tls = ClientConnection::new(Arc::clone(config), ServerName::try_from("localhost")?)?;
         while tls.is_handshaking() || tls.wants_write() {
             tls.complete_io(&mut socket).context("TLS handshake")?;
         }
@@ -65,7 +65,7 @@ impl Client {
     /// # Errors
     /// As [`Client::secure`], and when the CONNECT is refused.
     pub(crate) fn connect(address: SocketAddr, login: &Login) -> anyhow::Result<Self> {
-        let mut client = Self::secure(address, login)?;
+        let mut client = Self::secure(address, &login.tls)?;
         let mut stream = Stream::new(&mut client.tls, &mut client.socket);
         stream.write_all(&connect_packet(login)?)?;
         let mut answer = [0; ACCEPTED.len()];

@@ -6,14 +6,15 @@
 //! cargo bench -p tests --bench hub -- [ROW…] [--seconds N] [--windows N] [--peers mosquitto,rumqttd|none] [--bin DIR]
 //! ```
 //!
-//! A row is one of `batched` (1), `unbatched` (2), `single` (3), `connect` (4), `idle` (5) and
-//! `counts`; all of them unless some are named. `docs/benchmarks.md` says what each measures.
+//! A row is one of `batched` (1), `unbatched` (2), `single` (3), `connect` (4), `idle` (5),
+//! `counts`, `consume` and `consumers`; all of them unless some are named. `docs/benchmarks.md` says what each measures.
 //! Nothing here passes or fails: the machine decides the figures, their ratios are what counts.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
 
 mod arguments;
 mod client;
+mod consumer;
 mod fleet;
 mod histogram;
 mod load;

@@ -1,6 +1,8 @@
 //! The rows, each with servers started afresh, their windows interleaved.
 
 mod connect;
+mod consume;
+mod consumers;
 mod counts;
 mod idle;
 mod publish;
@@ -60,6 +62,8 @@ impl Bench {
             Row::Connect => connect::run(self),
             Row::Idle => idle::run(self),
             Row::Counts => counts::run(self),
+            Row::Consume => consume::run(self),
+            Row::Consumers => consumers::run(self),
         }
     }
 

@@ -92,7 +92,7 @@ impl Server {
     fn start_hub(kind: Kind, directory: &Path) -> anyhow::Result<Self> {
         let data = DataDirectory::new(directory.join("data"));
         let arguments = ["dev", "--data-dir", path(data.path())?, "--listen", "mqtt=127.0.0.1:0", "--listen", "https=127.0.0.1:0"];
-        let arguments: Vec<_> = arguments.into_iter().chain(["--listen", "metrics=127.0.0.1:0"]).collect();
+        let arguments: Vec<_> = arguments.into_iter().chain(["--listen", "metrics=127.0.0.1:0", "--listen", "kafka=127.0.0.1:0"]).collect();
         let mut process = Process::start(&kind.program(), &arguments, &log_of(directory))?;
         process.wait_until(|| matches!(data.ports(), Ok(Some(_))))?;
         let address = listener(&data, "mqtt")?;
@@ -159,7 +159,11 @@ fn path(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }
 
-fn listener(data: &DataDirectory, name: &str) -> anyhow::Result<SocketAddr> {
+/// Where the hub of `data` listens for `name`.
+///
+/// # Errors
+/// When it does not, or has stopped.
+pub(crate) fn listener(data: &DataDirectory, name: &str) -> anyhow::Result<SocketAddr> {
     let ports = data.ports()?.context("the hub has stopped")?;
     ports.addresses(name).first().copied().with_context(|| format!("{name} is off"))
 }

@@ -57,7 +57,8 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<()> {
             rate.push(a_second);
         }
         let time = || processor_time(std::process::id(), Some(bare.thread));
-        let (each, a_second) = connects(bench.window, &logins, time, |login| Client::secure(bare.address, login).map(Client::disconnect))?;
+        let (each, a_second) =
+            connects(bench.window, &logins, time, |login| Client::secure(bare.address, &login.tls).map(Client::disconnect))?;
         bare_cost.push(each);
         bare_rate.push(a_second);
     }

@@ -49,7 +49,11 @@ fn bytes_each(server: &Server) -> anyhow::Result<f64> {
     Ok((after.saturating_sub(before) * 1024) as f64 / connections.len() as f64)
 }
 
-fn settled_kilobytes(server: &Server) -> anyhow::Result<u64> {
+/// Resident memory once it no longer changes.
+///
+/// # Errors
+/// When the server is gone.
+pub(super) fn settled_kilobytes(server: &Server) -> anyhow::Result<u64> {
     let resident = || field(server.process.id(), "status", "VmRSS");
     let begun = Instant::now();
     let (mut last, mut since) = (resident()?, Instant::now());
