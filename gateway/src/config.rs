@@ -4,6 +4,7 @@
 //! reported together, each with its key and what to do.
 
 pub(crate) mod document;
+mod event_hub;
 pub(crate) mod faults;
 mod resolve;
 pub(crate) mod template;
@@ -20,6 +21,7 @@ use zeroize::Zeroizing;
 use self::document::Document;
 use self::faults::Faults;
 use crate::args::ListenOverride;
+use crate::event_hubs::ConfiguredEventHub;
 use crate::hub::HubSettings;
 use crate::listener::address::ListenerSettings;
 
@@ -50,6 +52,8 @@ pub(crate) struct Settings {
     pub(crate) tls: TlsSettings,
     /// Policies the hub is to have.
     pub(crate) policies: Vec<Policy>,
+    /// Event hubs the hub is to have.
+    pub(crate) event_hubs: Vec<ConfiguredEventHub>,
 }
 
 /// Bounds on connections that are not admitted yet, and on stopping.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certs::judge::{Judge, PinnedOperator, TrustSnapshot, TrustedCa};
-use event_log::{EventHubDefinition, EventLog, RealDisk};
+use event_log::{EventLog, RealDisk, RecoveryReport};
 use model::api::CaState;
 use model::{Clock, Epoch, EventHubName};
 use routes::RouteTable;
@@ -13,6 +13,7 @@ use thiserror::Error;
 use twins::{EventHub, StoredCa, Twins};
 
 use crate::drain::Drain;
+use crate::event_hubs::{self, EventHubs};
 use crate::mqtt::Sessions;
 use crate::observe::Metrics;
 use crate::presence::Presence;
@@ -49,6 +50,8 @@ pub(crate) struct Hub {
     pub twins: Twins,
     /// The event buffer.
     pub log: EventLog,
+    /// The event hubs in it.
+    pub event_hubs: EventHubs,
     /// The way into it.
     pub telemetry: Telemetry,
     /// Who is connected.
@@ -109,10 +112,12 @@ impl Hub {
             .await
             .map_err(|source| HubOpenError::Twins { path: database, source })?;
         let hubs = twins.event_hubs().await?;
-        let log = open_log(&settings, &clock, &hubs).await?;
+        let (log, report) = open_log(&settings, &clock, &hubs).await?;
+        let event_hubs = EventHubs::open(twins.clone(), log.clone(), drain.clone(), &report.undefined_hubs).await?;
         let routes = RouteTable::without_routes(EventHubName::events());
         let hub = Self {
-            telemetry: Telemetry::new(log.clone(), routes, hubs),
+            telemetry: Telemetry::new(log.clone(), routes, event_hubs.clone()),
+            event_hubs,
             judge: Judge::new(TrustSnapshot::default()),
             presence: Presence::default(),
             sessions: Sessions::default(),
@@ -155,7 +160,7 @@ impl Hub {
         // Only now: who is judged in between is judged again.
         ended.iter().for_each(Epoch::raise);
         self.presence.recheck_grants();
-        Ok(())
+        Ok(self.event_hubs.reload().await?)
     }
 
     /// The stored CAs with their epochs, and the epochs of what has changed.
@@ -189,14 +194,14 @@ impl Hub {
 }
 
 /// Recovery reads the disk for as long as it takes, so it runs beside the runtime.
-async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<EventLog, HubOpenError> {
+async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<(EventLog, RecoveryReport), HubOpenError> {
     let path = settings.data_dir.join("log");
-    let definitions: Vec<_> = hubs.iter().map(|hub| EventHubDefinition { id: hub.id, partitions: hub.partitions }).collect();
+    let definitions: Vec<_> = hubs.iter().map(event_hubs::definition).collect();
     let (config, clock) = (settings.log, clock.clone());
     let directory = path.clone();
     let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, Arc::new(RealDisk), config, clock, &definitions));
     let opened = opening.await.map_err(|_| HubOpenError::Panicked)?;
     let (log, report) = opened.map_err(|source| HubOpenError::Log { path, source })?;
     tracing::info!(?report, "event log recovered");
-    Ok(log)
+    Ok((log, report))
 }

@@ -2,8 +2,9 @@
 //!
 //! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`] and
 //! [`https`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
-//! [`twin_sync`] and [`commands`] are what a device and its operator do, [`operator`] is the
-//! service API. Wire codes live in each protocol's folder only; domain crates never see a packet.
+//! [`twin_sync`] and [`commands`] are what a device and its operator do, [`event_hubs`] is where
+//! events go, [`operator`] is the service API. Wire codes live in each protocol's folder only;
+//! domain crates never see a packet.
 
 mod args;
 mod auth;
@@ -13,6 +14,7 @@ mod data_dir;
 mod dev;
 mod drain;
 mod event_codec;
+mod event_hubs;
 mod https;
 mod hub;
 mod listener;
@@ -112,6 +114,7 @@ fn exit_code(error: &StartError) -> u8 {
         | StartError::Tls(_)
         | StartError::Hub(_)
         | StartError::Policy { .. }
+        | StartError::EventHub { .. }
         | StartError::Store(_)
         | StartError::Ports(_) => EXIT_FAILURE,
     }

@@ -14,6 +14,7 @@ mod bulk;
 mod certificate_authorities;
 mod commands;
 mod devices;
+mod event_hub_policies;
 mod event_hubs;
 mod event_stream;
 mod if_match;
@@ -76,9 +77,21 @@ fn twins_and_methods() -> Router {
 
 /// Ours.
 fn event_hubs() -> Router {
+    use event_hub_policies as policies;
     Router::new()
         .route("/eventhubs", needs(SERVICE, get(event_hubs::list)))
-        .route("/eventhubs/{name}", needs(SERVICE, get(event_hubs::show)))
+        .route(
+            "/eventhubs/{name}",
+            needs(SERVICE, get(event_hubs::show))
+                .merge(needs(WRITE, put(event_hubs::create).patch(event_hubs::update).delete(event_hubs::delete))),
+        )
+        .route("/eventhubs/{name}/partitions", needs(SERVICE, get(event_hubs::partitions)))
+        // Their keys are shown, so to see them is to be able to do what they allow.
+        .route("/eventhubs/{name}/policies", needs(WRITE, get(policies::list)))
+        .route(
+            "/eventhubs/{name}/policies/{policy}",
+            needs(WRITE, get(policies::show).put(policies::create).delete(policies::delete)),
+        )
         .route("/eventhubs/{name}/events", needs(SERVICE, get(event_stream::follow)))
 }
 

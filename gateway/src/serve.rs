@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use certs::server_identity::{ServerIdentity, ServerIdentityError};
 use certs::tls::{TlsConfigError, server_config};
-use model::{Clock, Policy};
+use model::{Clock, EventHubName, Policy};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use thiserror::Error;
@@ -19,6 +19,7 @@ use crate::config::{self, ConfigError, Settings};
 use crate::data_dir::{DataDir, DataDirError, FileError, keep_files_private};
 use crate::dev::{DevError, DevHome};
 use crate::drain::Drain;
+use crate::event_hubs::{self, ConfiguredEventHub, EnsureEventHubError};
 use crate::hub::{Hub, HubOpenError};
 use crate::listener::bind::{BindError, Bound, bind_all};
 use crate::listener::{Handshakes, Peer, Reception, SecureStream};
@@ -61,6 +62,15 @@ pub(crate) enum StartError {
         /// Why.
         #[source]
         source: twins::CreatePolicyError,
+    },
+    /// A configured event hub.
+    #[error("the event hub {name} cannot be as configured")]
+    EventHub {
+        /// Its name.
+        name: EventHubName,
+        /// Why.
+        #[source]
+        source: EnsureEventHubError,
     },
     /// The stored policies.
     #[error("cannot read the policies")]
@@ -106,7 +116,7 @@ fn load(configuration: &Path, start: &StartArguments, clock: &Clock) -> Result<S
 }
 
 async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Result<Stop, StartError> {
-    let Settings { hub: hub_settings, listeners, connections, tls, policies } = settings;
+    let Settings { hub: hub_settings, listeners, connections, tls, policies, event_hubs } = settings;
     let mut signals = Signals::listen()?;
     raise_descriptor_limit();
     let ports = PortsFile::absent(&hub_settings.data_dir)?;
@@ -117,6 +127,7 @@ async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Re
     let (metrics, drain) = (Metrics::new(), Drain::new());
     let hub = Hub::open(hub_settings, clock, metrics.clone(), drain.clone()).await?;
     store_policies(&hub, policies).await?;
+    ensure_event_hubs(&hub, event_hubs).await?;
     if let Some(home) = home {
         home.enrol(&hub).await?;
     }
@@ -192,6 +203,16 @@ async fn store_policies(hub: &Hub, policies: Vec<Policy>) -> Result<(), StartErr
         }
     }
     Ok(hub.reload_trust().await?)
+}
+
+/// Creates the configured event hubs that are not there; of the others the configured settings are
+/// in force.
+async fn ensure_event_hubs(hub: &Hub, configured: Vec<ConfiguredEventHub>) -> Result<(), StartError> {
+    for wanted in configured {
+        let name = wanted.name.clone();
+        event_hubs::ensure(&hub.event_hubs, wanted).await.map_err(|source| StartError::EventHub { name, source })?;
+    }
+    Ok(())
 }
 
 /// Scripts that wait for `ports.json` must not find a hub that accepts nothing, so it goes first.

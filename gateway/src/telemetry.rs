@@ -5,7 +5,6 @@
 //! is room, and the [`Ticket`] it returns resolves when the disk has it. Only then may the
 //! protocol acknowledge.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,19 +12,19 @@ use certs::judge::AuthGrant;
 use event_log::{AppendPermit, Batch, BatchBuilder, EventLog, HeaderBlock, Origin, Record, StageError, Ticket};
 use model::limits::TELEMETRY_BYTES_MAX;
 use model::property_bag::{self, InvalidPropertyBag};
-use model::{EventHubId, EventHubName, MessageProperties, PartitionId, Timestamp};
+use model::{EventHubId, MessageProperties, PartitionId, Timestamp};
 use routes::{Endpoint, RouteTable, Source};
 use thiserror::Error;
-use twins::EventHub;
 
 use crate::event_codec::{EncodedProperties, SenderHeaders, receipt_headers};
+use crate::event_hubs::EventHubs;
 
 /// Routes messages into the buffer. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Telemetry {
     log: EventLog,
     routes: Arc<RouteTable>,
-    hubs: Arc<HashMap<EventHubName, EventHub>>,
+    event_hubs: EventHubs,
 }
 
 /// Why a message is not taken.
@@ -43,10 +42,9 @@ pub(crate) enum MessageRefused {
 }
 
 impl Telemetry {
-    /// Puts messages of `hubs` where `routes` says.
-    pub(crate) fn new(log: EventLog, routes: RouteTable, hubs: Vec<EventHub>) -> Self {
-        let hubs = hubs.into_iter().map(|hub| (hub.name.clone(), hub)).collect();
-        Self { log, routes: Arc::new(routes), hubs: Arc::new(hubs) }
+    /// Puts messages into those of `event_hubs` that `routes` says.
+    pub(crate) fn new(log: EventLog, routes: RouteTable, event_hubs: EventHubs) -> Self {
+        Self { log, routes: Arc::new(routes), event_hubs }
     }
 
     /// A sender for one connection.
@@ -54,7 +52,7 @@ impl Telemetry {
         // Modules share their device's partition, so that a device's messages keep their order.
         let key = Bytes::copy_from_slice(grant.identity.device.as_str().as_bytes());
         let endpoints = self.routes.endpoints(Source::DeviceMessages);
-        let places = endpoints.iter().filter_map(|Endpoint::EventHub(name)| self.hubs.get(name));
+        let places = endpoints.iter().filter_map(|Endpoint::EventHub(name)| self.event_hubs.get(name.as_str()));
         let places = places.map(|hub| (hub.id, hub.partitions.partition_of_key(&key))).collect();
         TelemetrySender {
             log: self.log.clone(),

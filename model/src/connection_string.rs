@@ -1,9 +1,13 @@
-//! `HostName=…;SharedAccessKeyName=…;SharedAccessKey=…`
+//! `HostName=…;SharedAccessKeyName=…;SharedAccessKey=…`, and the form that clients of event hubs
+//! take: `Endpoint=sb://HOST/;SharedAccessKeyName=…;SharedAccessKey=…;EntityPath=HUB`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use crate::EventHubName;
+use crate::event_hub::PolicyName;
 
 /// A service connection string: where the hub is and the policy key to speak with.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,6 +82,34 @@ impl fmt::Debug for ConnectionString {
     }
 }
 
+/// A connection string for the SDKs of event hubs; with the user name `$ConnectionString` it is a
+/// Kafka client's password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EventHubConnectionString {
+    /// Host, without a port.
+    pub host: String,
+    /// The policy's name.
+    pub policy: PolicyName,
+    /// The policy's key as the text it is used as.
+    pub key: String,
+    /// The only event hub it may be used for.
+    pub entity_path: EventHubName,
+}
+
+impl fmt::Display for EventHubConnectionString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, policy, key, entity_path } = self;
+        write!(f, "Endpoint=sb://{host}/;SharedAccessKeyName={policy};SharedAccessKey={key};EntityPath={entity_path}")
+    }
+}
+
+impl fmt::Debug for EventHubConnectionString {
+    /// Never shows the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Self { key: "***".to_owned(), ..self.clone() })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +129,18 @@ mod tests {
         check("", InvalidConnectionString::Missing("HostName"));
         check("HostName=h;SharedAccessKeyName=p", InvalidConnectionString::Missing("SharedAccessKey"));
         check("HostName=h;nonsense", InvalidConnectionString::Part(2));
+    }
+
+    #[test]
+    fn event_hub_clients_get_the_form_they_know() {
+        let string = EventHubConnectionString {
+            host: "localhost".to_owned(),
+            policy: "ingest".parse().expect("a name"),
+            key: "a2V5PT0=".to_owned(),
+            entity_path: "audit".parse().expect("a name"),
+        };
+        let text = "Endpoint=sb://localhost/;SharedAccessKeyName=ingest;SharedAccessKey=a2V5PT0=;EntityPath=audit";
+        assert_eq!(string.to_string(), text);
+        assert!(!format!("{string:?}").contains("a2V5"));
     }
 }

@@ -15,6 +15,10 @@ use zeroize::Zeroizing;
 
 use crate::Identity;
 
+mod rights;
+
+pub use rights::{EventHubRights, InvalidRight, Rights};
+
 /// Secret bytes: never printed, wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Vec<u8>>);
@@ -173,47 +177,6 @@ pub struct IdentityRecord {
     pub epoch: Epoch,
 }
 
-/// What a policy allows; combine with `|`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rights(u8);
-
-impl Rights {
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-    /// Read the registry.
-    pub const REGISTRY_READ: Self = Self(1);
-    /// Read and change the registry.
-    pub const REGISTRY_WRITE: Self = Self(2);
-    /// Twins, methods, commands and events.
-    pub const SERVICE_CONNECT: Self = Self(4);
-    /// Connect as any device.
-    pub const DEVICE_CONNECT: Self = Self(8);
-    /// Everything.
-    pub const ALL: Self = Self(15);
-
-    /// Whether all of `wanted` is allowed.
-    pub fn contains(self, wanted: Self) -> bool {
-        self.0 & wanted.0 == wanted.0
-    }
-
-    /// As stored.
-    pub fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// From what was stored; unknown bits are dropped.
-    pub fn from_bits(bits: u8) -> Self {
-        Self(bits & Self::ALL.0)
-    }
-}
-
-impl std::ops::BitOr for Rights {
-    type Output = Self;
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
 /// A shared access policy of the hub.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -261,13 +224,5 @@ mod tests {
         let before = seen.current();
         epoch.raise();
         assert_ne!(seen.current(), before);
-    }
-
-    #[test]
-    fn rights_contain_only_what_was_given() {
-        let service = Rights::SERVICE_CONNECT | Rights::REGISTRY_READ;
-        assert!(service.contains(Rights::REGISTRY_READ));
-        assert!(!service.contains(Rights::REGISTRY_READ | Rights::REGISTRY_WRITE));
-        assert_eq!(Rights::from_bits(255), Rights::ALL);
     }
 }

@@ -8,9 +8,21 @@ pub const ID_BYTES_MAX: usize = 128;
 pub const MODULES_PER_DEVICE_MAX: usize = 50;
 /// Longest event hub name; Kafka's bound for topics.
 pub const EVENT_HUB_NAME_BYTES_MAX: usize = 249;
+/// How long an event hub keeps its events, unless told.
+pub const RETENTION_TIME_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The shortest and the longest time that an event hub keeps its events; the longest is 10 years.
+pub const RETENTION_TIME: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3650 * 24 * 3600);
+/// The least that an event hub's events may be bounded to in bytes.
+pub const RETENTION_BYTES_MIN: u64 = 1024 * 1024;
+/// What an event hub may be told to take at most as one event; the upper bound holds unless told.
+pub const EVENT_HUB_MESSAGE_BYTES: std::ops::RangeInclusive<u32> = 1024..=1024 * 1024;
+/// Policies of one event hub.
+pub const EVENT_HUB_POLICIES_MAX: usize = 12;
+/// Longest name of an event hub's policy.
+pub const POLICY_NAME_BYTES_MAX: usize = 64;
 /// Partitions of one event hub.
 pub const PARTITIONS_MAX: u32 = 1024;
-/// Partitions of the event hub that device telemetry goes to, unless configured.
+/// Partitions of an event hub, unless told.
 pub const PARTITIONS_DEFAULT: u32 = 4;
 
 /// A device-to-cloud message: body, system properties and application properties together.
@@ -85,6 +97,10 @@ pub const BULK_OPERATIONS_MAX: usize = 100;
 pub const PAGE_ITEMS_MAX: usize = 1000;
 /// Largest body of a service API request.
 pub const SERVICE_BODY_BYTES_MAX: usize = 512 * 1024;
+
+/// Largest body of a request that sends events over the service API: one event of the largest
+/// size, with every byte of it escaped.
+pub const SEND_BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bytes staged for the event log and not yet durable, over all connections.
 pub const STAGED_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -1,5 +1,6 @@
 //! Places in the event buffer: event hubs, their partitions and positions in them.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::limits::{EVENT_HUB_NAME_BYTES_MAX, PARTITIONS_MAX};
+use crate::limits::{EVENT_HUB_NAME_BYTES_MAX, PARTITIONS_DEFAULT, PARTITIONS_MAX};
 
 /// The number under which the buffer stores an event hub. Never given to another hub again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +46,13 @@ impl FromStr for EventHubName {
             && ends_well(bytes.last())
             && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b));
         if valid { Ok(Self(text.into())) } else { Err(InvalidEventHubName(text.to_owned())) }
+    }
+}
+
+/// A map by names is asked with a text from the wire.
+impl Borrow<str> for EventHubName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -125,6 +133,13 @@ impl PartitionCount {
     /// Every partition in order.
     pub fn partitions(self) -> impl Iterator<Item = PartitionId> {
         (0..self.0).map(PartitionId)
+    }
+}
+
+impl Default for PartitionCount {
+    /// What an event hub has unless told.
+    fn default() -> Self {
+        Self(PARTITIONS_DEFAULT)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Errors that several operations share. Each operation's own enum lies beside it.
 
-use model::{DeviceId, Identity, ModuleId};
+use model::{DeviceId, EventHubName, Identity, ModuleId};
 use thiserror::Error;
 
 /// No such identity.
@@ -23,6 +23,11 @@ impl UnknownIdentity {
         }
     }
 }
+
+/// No such event hub.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no event hub {0}")]
+pub struct UnknownEventHub(pub EventHubName);
 
 /// The etag a writer named is not the present one: somebody else wrote in between.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

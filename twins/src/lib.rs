@@ -49,7 +49,7 @@ mod store;
 pub mod twin;
 
 pub use command_queue::{DeadLetterReason, LockLost, LockOwner, LockToken, QueueFull};
-pub use error::{EtagMismatch, SqliteFailure, StoreError, UnknownIdentity};
+pub use error::{EtagMismatch, SqliteFailure, StoreError, UnknownEventHub, UnknownIdentity};
 pub use exercise::exercise_document;
 pub use handle::{Config, OpenError, Twins};
 pub use identity_table::DeviceStatistics;

@@ -18,6 +18,6 @@ pub(crate) use connection::open_writer_connection;
 pub(crate) use load::load_identities;
 pub(crate) use migrate::migrate;
 pub(crate) use reader::Readers;
-pub(crate) use row::ReadRow;
+pub(crate) use row::{ReadRow, from_unsigned, to_unsigned};
 pub(crate) use unit::{Stop, Unit, refuse};
 pub(crate) use writer::{QueueBounds, Writer};

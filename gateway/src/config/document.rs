@@ -9,6 +9,7 @@ use model::{Rights, Thumbprint};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::event_hub::EventHubSection;
 use super::faults::{Faults, Keys};
 use super::units::{ByteSize, Span};
 use crate::args::parse_host_name;
@@ -25,6 +26,7 @@ pub(crate) struct Document {
     pub(crate) event_log: EventLogSection,
     pub(crate) operators: Vec<OperatorSection>,
     pub(crate) policies: Vec<PolicySection>,
+    pub(crate) event_hubs: Vec<EventHubSection>,
 }
 
 impl Document {
@@ -40,6 +42,7 @@ impl Document {
             event_log: keys.section("event_log", faults, EventLogSection::read),
             operators: keys.each("operator", faults, OperatorSection::read).into_iter().flatten().collect(),
             policies: keys.each("policy", faults, PolicySection::read).into_iter().flatten().collect(),
+            event_hubs: keys.each("event_hub", faults, EventHubSection::read).into_iter().flatten().collect(),
         };
         keys.finish(faults);
         document

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::document::{Document, EventLogSection, ListenersSection, OperatorSection, PolicySection, SecretSource, TlsSection};
 use super::faults::Faults;
-use super::{ConnectionSettings, Settings, TlsSettings, standard_policies};
+use super::{ConnectionSettings, Settings, TlsSettings, event_hub, standard_policies};
 use crate::args::ListenOverride;
 use crate::hub::HubSettings;
 use crate::listener::address::{Listen, ListenAddress, ListenerName, ListenerSettings, Need, Target};
@@ -30,7 +30,7 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     /// `None` only together with a fault.
     pub(super) fn resolve(&self, document: Document, listen: &[ListenOverride], faults: &mut Faults) -> Option<Settings> {
-        let Document { hub, tls, listeners, connections, trust, event_log, operators, policies } = document;
+        let Document { hub, tls, listeners, connections, trust, event_log, operators, policies, event_hubs } = document;
         let listeners = resolve_listeners(override_listeners(listeners, listen), faults);
         let tls = self.tls(tls, faults);
         let operators = pin_operators(operators, &policies, faults);
@@ -60,6 +60,7 @@ impl Resolver<'_> {
             },
             tls: tls?,
             policies,
+            event_hubs: event_hub::resolve(event_hubs, faults),
         })
     }
 

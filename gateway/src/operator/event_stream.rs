@@ -38,7 +38,7 @@ pub(super) async fn follow(
     Extension(grant): Extension<OperatorGrant>,
     parameters: Parameters,
 ) -> Answer {
-    let event_hub = event_hubs::named(&hub, &path).await?;
+    let event_hub = event_hubs::named(&hub, &path)?;
     let query = EventQuery::read(&parameters, event_hub.partitions)?;
     let merge = Merge::open(&hub.log, &event_hub, &query)?;
     let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")];

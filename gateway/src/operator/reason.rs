@@ -11,6 +11,8 @@ use twins::{
     EtagMismatch, InvalidAck, StoreError, TwinReadError, TwinWriteError, UnknownIdentity, UpdateIdentityError,
 };
 
+mod event_hubs;
+
 use crate::auth::OperatorRefusal;
 use crate::https::Refusal;
 use crate::hub::HubOpenError;

@@ -4,6 +4,7 @@ use crate::https::test_hub::{Answered, Ask, TestHub};
 
 mod access;
 mod commands;
+mod event_hubs;
 mod events;
 mod methods;
 mod registry;

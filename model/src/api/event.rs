@@ -4,20 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::CommandBody;
-use crate::partition::PartitionCount;
 use crate::{PartitionId, SequenceNumber, Timestamp};
-
-/// An event hub: `GET /eventHubs/{name}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EventHubInfo {
-    /// Its name.
-    pub name: String,
-    /// How many partitions it has.
-    pub partitions: PartitionCount,
-    /// When it was created.
-    pub created_time: Timestamp,
-}
 
 /// A body as text when it is UTF-8, else in base64.
 pub type EventBody = CommandBody;

@@ -4,6 +4,7 @@
 mod command;
 mod error;
 mod event;
+mod event_hub;
 mod identity;
 mod method;
 mod trust;
@@ -11,7 +12,11 @@ mod twin;
 
 pub use command::{CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, PurgeResult};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
-pub use event::{EventBody, EventGap, EventHubInfo, EventItem, EventLine};
+pub use event::{EventBody, EventGap, EventItem, EventLine};
+pub use event_hub::{
+    EventHubInfo, EventHubPatch, EventHubPolicyInfo, EventHubPolicyRequest, EventHubRequest, EventPlace, EventRequest, EventsSent,
+    PartitionInfo,
+};
 pub use identity::{
     Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
     SymmetricKey, X509Thumbprint,

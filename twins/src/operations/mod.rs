@@ -5,6 +5,7 @@ mod bulk;
 mod command_types;
 mod commands;
 mod devices;
+mod event_hub_policies;
 mod event_hubs;
 mod modules;
 mod registry_errors;
@@ -14,7 +15,8 @@ mod twins;
 
 pub use command_types::{Ack, CommandReadError, DeadLetter, EnqueueError, Enqueued, InvalidAck, LockedCommand, NewCommand, SettleError};
 pub use devices::NewDevice;
-pub use event_hubs::{CreateEventHubError, EventHub};
+pub use event_hub_policies::{CreateEventHubPolicyError, DeleteEventHubPolicyError, EventHubPolicy};
+pub use event_hubs::{CreateEventHubError, DeleteEventHubError, EventHub, EventHubChange, NewEventHub, UpdateEventHubError};
 pub use modules::NewModule;
 pub use registry_errors::{BulkRequestError, CreateDeviceError, CreateModuleError, DeleteIdentityError, UpdateIdentityError};
 pub use subscriptions::{StoredSubscription, SubscriptionError};

@@ -1,6 +1,6 @@
 use model::api::CaState;
 use model::{Policy, Rights, Secret};
-use twins::{AddCaError, CaError, CreateEventHubError, CreatePolicyError, NewCa, StoredSubscription, SubscriptionError};
+use twins::{AddCaError, CaError, CreatePolicyError, NewCa, StoredSubscription, SubscriptionError};
 
 use crate::{Home, create, identity};
 
@@ -38,22 +38,6 @@ async fn a_policy_is_created_once_and_outlives_a_restart() {
     let twins = home.reopen(twins).await;
     let stored = twins.policies().await.expect("read");
     assert_eq!((stored.len(), stored[0].primary.expose(), stored[0].rights), (1, b"one".as_slice(), Rights::SERVICE_CONNECT));
-}
-
-#[tokio::test]
-async fn event_hubs_have_ids_of_their_own_and_events_is_built_in() {
-    let home = Home::new();
-    let twins = home.open().await;
-    let four = 4_u32.try_into().expect("a count");
-    let created = twins.create_event_hub("Audit".parse().expect("a name"), four).await.expect("created");
-    let again = twins.create_event_hub("Audit".parse().expect("a name"), four).await;
-    assert_eq!(again, Err(CreateEventHubError::AlreadyExists("Audit".parse().expect("a name"))));
-    twins.create_event_hub("audit".parse().expect("a name"), four).await.expect("letters of different case differ");
-    let twins = home.reopen(twins).await;
-    let hubs = twins.event_hubs().await.expect("read");
-    let names: Vec<_> = hubs.iter().map(|hub| hub.name.as_str()).collect();
-    assert_eq!((names, hubs[0].partitions.get()), (vec!["events", "Audit", "audit"], 4));
-    assert_eq!(hubs[1], created);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod commands;
 mod corpus;
 mod definitions;
 mod durability;
+mod event_hubs;
 mod queue;
 mod registry;
 mod twin_changes;

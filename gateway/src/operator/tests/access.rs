@@ -26,6 +26,13 @@ async fn each_operation_needs_its_right() {
         "POST /certificateAuthorities",
         "PUT /certificateAuthorities/x/state",
         "DELETE /certificateAuthorities/x",
+        "PUT /eventHubs/x",
+        "PATCH /eventHubs/x",
+        "DELETE /eventHubs/x",
+        "GET /eventHubs/x/policies",
+        "GET /eventHubs/x/policies/p",
+        "PUT /eventHubs/x/policies/p",
+        "DELETE /eventHubs/x/policies/p",
     ];
     let service = [
         "GET /twins/d",
@@ -39,6 +46,7 @@ async fn each_operation_needs_its_right() {
         "GET /statistics/service",
         "GET /eventHubs",
         "GET /eventHubs/events",
+        "GET /eventHubs/events/partitions",
         "GET /eventHubs/events/events",
     ];
     for (operations, lacking, refused) in [

@@ -7,8 +7,7 @@ use futures_util::StreamExt as _;
 use model::api::{EventItem, EventLine};
 use serde_json::json;
 
-use super::check;
-use crate::https::test_hub::{HOST, TestHub};
+use crate::https::test_hub::TestHub;
 
 fn events(lines: &[u8]) -> Vec<EventItem> {
     let lines = std::str::from_utf8(lines).expect("text").lines();
@@ -129,23 +128,4 @@ async fn a_stream_ends_when_its_operator_is_admitted_no_more() {
     hub.clock.advance(Duration::from_secs(3600));
     tokio::time::pause();
     assert!(tail.next().await.is_none());
-}
-
-#[tokio::test]
-async fn event_hubs_are_listed_and_unknown_ones_named() {
-    let hub = TestHub::open().await;
-    let all = check(&hub, hub.ask("GET /EventHubs"), 200, "").await.json();
-    assert_eq!(all, json!([{"name": "events", "partitions": 4, "createdTime": "2026-01-01T00:00:00Z"}]));
-    assert_eq!(check(&hub, hub.ask("GET /eventhubs/events"), 200, "").await.json(), all[0]);
-    for (line, status, code) in [
-        ("GET /eventhubs/none", 404, "ResourceNotFound"),
-        ("GET /eventhubs/none/events", 404, "ResourceNotFound"),
-        ("GET /eventhubs/-/events", 400, "ArgumentInvalid"),
-        ("GET /eventhubs/events/events?partition=4", 400, "ArgumentInvalid"),
-        ("GET /eventhubs/events/events?from=first", 400, "ArgumentInvalid"),
-    ] {
-        check(&hub, hub.ask(line), status, code).await;
-    }
-    let reader = hub.token(HOST, Some("reader"));
-    check(&hub, hub.ask("GET /eventhubs/events/events").authorization(&reader), 401, "IotHubUnauthorizedAccess").await;
 }
