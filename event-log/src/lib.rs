@@ -88,6 +88,8 @@ mod partition;
 mod reader;
 mod recovery;
 mod scan;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "full segments are not sealed yet"))]
+mod sealed;
 mod segment;
 mod shared;
 mod spare;
