@@ -49,11 +49,6 @@ impl Catalogue {
         self.sealed.entry(file.hub()).or_default().push(Arc::new(file));
     }
 
-    /// The segment that is written.
-    pub(crate) fn active(&self) -> Option<Arc<Segment>> {
-        self.unsealed.last().cloned()
-    }
-
     /// Segments that wait to be sealed.
     pub(crate) fn full_segments(&self) -> usize {
         self.unsealed.len().saturating_sub(1)

@@ -82,6 +82,7 @@ impl Writer {
     }
 
     /// Whether events are refused for want of a next segment.
+    #[cfg(feature = "testkit")]
     pub(crate) fn is_refusing(&self) -> bool {
         matches!(lock(&self.shared.staging).ended, Some(LogFailed::Full { .. }))
     }
