@@ -137,7 +137,8 @@ impl Recovery {
         let identity = SegmentIdentity { log_id, epoch: epoch_max + 1 };
         let path = segment::path(&workshop.directory, identity.epoch);
         let failed = |source| OpenError::Disk { operation: "preparing", path, source };
-        if epoch_max > 0 {
+        let had_events = !(sealed.is_empty() && damaged.is_empty() && spares.is_empty());
+        if had_events {
             for spare in &spares {
                 let positions = directory::positions_of_spare(&*workshop.disk, &workshop.directory, spare);
                 self.positions.note_head(&positions.unwrap_or_default());
