@@ -17,6 +17,8 @@ pub(crate) const HEAD_ALIGNMENT: usize = 4096;
 pub(crate) const GROUP_HEADER_BYTES: usize = 64;
 /// A frame's header.
 pub(crate) const FRAME_HEADER_BYTES: usize = 48;
+/// What a frame's checksum covers: its header and the batch's first bytes.
+pub(crate) const FRAME_PREFIX_BYTES: usize = FRAME_HEADER_BYTES + BATCH_PREFIX_BYTES;
 /// One partition's entry in a segment's head.
 pub(crate) const POSITION_BYTES: usize = 24;
 /// The fixed part of a segment's head.
@@ -257,6 +259,12 @@ impl FrameHeader {
     /// Reads and verifies a frame's header at the start of `bytes`, which hold the frame whole.
     /// The batch is protected by its own checksum, which this one covers.
     pub(crate) fn decode(bytes: &[u8], seed: u32) -> Option<Self> {
+        Self::decode_prefix(bytes, seed).filter(|header| header.frame_bytes() <= bytes.len())
+    }
+
+    /// As [`FrameHeader::decode`], from the frame's first [`FRAME_PREFIX_BYTES`]; the frame may go
+    /// on behind `bytes`.
+    pub(crate) fn decode_prefix(bytes: &[u8], seed: u32) -> Option<Self> {
         let mut fields = bytes.get(..FRAME_HEADER_BYTES)?;
         if fields.get_u32() != FRAME_MAGIC || fields.get_u32() != frame_crc(bytes, seed)? {
             return None;
@@ -266,8 +274,7 @@ impl FrameHeader {
         let append_time = Timestamp::from_milliseconds(fields.get_i64());
         let (count, batch_bytes) = (fields.get_u32(), fields.get_u32());
         let origin = Origin::from_byte(fields.get_u8())?;
-        let header = Self { hub, partition, base, append_time, count, batch_bytes, origin };
-        (header.frame_bytes() <= bytes.len()).then_some(header)
+        Some(Self { hub, partition, base, append_time, count, batch_bytes, origin })
     }
 
     /// Bytes from this frame to the next.
@@ -293,5 +300,5 @@ pub(crate) fn finish_frame(frame: &mut [u8], append_time: Timestamp, seed: u32) 
 }
 
 fn frame_crc(frame: &[u8], seed: u32) -> Option<u32> {
-    Some(crc32c::crc32c_append(seed, frame.get(8..FRAME_HEADER_BYTES + BATCH_PREFIX_BYTES)?))
+    Some(crc32c::crc32c_append(seed, frame.get(8..FRAME_PREFIX_BYTES)?))
 }

@@ -1,0 +1,143 @@
+//! One partition's frames on their way into a sealed file.
+
+use std::io;
+
+use bytes::BufMut;
+use model::{EventHubId, PartitionId, SequenceNumber, Timestamp};
+
+use super::Part;
+use super::format::FileIdentity;
+use super::index::{IndexEntry, IndexRange, STRIDE_BYTES};
+use super::layout::PartPlan;
+use crate::batch::StoredBatch;
+use crate::disk::{DiskFile, write_all_at};
+use crate::error::LostRange;
+use crate::format::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, finish_frame};
+
+/// Where a batch has its largest record timestamp, see [`crate::batch`].
+const RECORD_TIME_MAX_AT: usize = 35;
+
+/// Gathers a partition's frames and writes them to their place.
+pub(super) struct PartWriter {
+    hub: EventHubId,
+    plan: PartPlan,
+    seed: u32,
+    /// Where its data begins.
+    at: u64,
+    buffer: Vec<u8>,
+    /// Bytes written before those in the buffer.
+    written: u64,
+    /// The number that the next frame should begin with.
+    next: SequenceNumber,
+    frames: u32,
+    batch_bytes: u64,
+    append_time_max: Timestamp,
+    record_time_max: Timestamp,
+    /// Where in the data the next entry of the index is due.
+    entry_due: u64,
+    pub(super) entries: Vec<IndexEntry>,
+    pub(super) lost: Vec<LostRange>,
+}
+
+impl PartWriter {
+    pub(super) fn new(identity: &FileIdentity, plan: PartPlan, at: u64) -> Self {
+        Self {
+            hub: identity.hub,
+            plan,
+            seed: identity.seed(),
+            at,
+            buffer: Vec::new(),
+            written: 0,
+            next: plan.first,
+            frames: 0,
+            batch_bytes: 0,
+            append_time_max: plan.last_time,
+            record_time_max: Timestamp::NEVER,
+            entry_due: 0,
+            entries: Vec::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    pub(super) fn partition(&self) -> PartitionId {
+        self.plan.partition
+    }
+
+    pub(super) fn buffered_bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes a frame; `false` if it has no place here: numbers that the partition had before or
+    /// gave again after this segment, or more bytes than were measured.
+    pub(super) fn push(&mut self, header: &FrameHeader, batch: &StoredBatch) -> bool {
+        let place = self.written + self.buffer.len() as u64;
+        let is_in_order = batch.base >= self.next && batch.end() <= self.plan.end;
+        if !is_in_order || place + header.frame_bytes() as u64 > self.plan.bytes_max {
+            return false;
+        }
+        self.note_lost(batch.base);
+        self.next = batch.end();
+        self.frames += 1;
+        self.batch_bytes += batch.bytes.len() as u64;
+        self.append_time_max = self.append_time_max.max(batch.append_time);
+        self.record_time_max = self.record_time_max.max(record_time_max(&batch.bytes));
+        if place >= self.entry_due {
+            self.entry_due = place + STRIDE_BYTES;
+            let (append_time, record_time_max) = (batch.append_time, self.record_time_max);
+            self.entries.push(IndexEntry { base: batch.base, at: self.at + place, append_time, record_time_max });
+        }
+        self.copy(header, batch);
+        true
+    }
+
+    /// Copies a frame into the buffer and makes it one of this file.
+    fn copy(&mut self, header: &FrameHeader, batch: &StoredBatch) {
+        let start = self.buffer.len();
+        self.buffer.reserve(header.frame_bytes());
+        self.buffer.put_slice(&header.encode());
+        self.buffer.put_slice(&batch.bytes);
+        let padding = header.frame_bytes() - FRAME_HEADER_BYTES - batch.bytes.len();
+        self.buffer.extend_from_slice([0; FRAME_ALIGNMENT].get(..padding).unwrap_or_default());
+        finish_frame(self.buffer.get_mut(start..).unwrap_or_default(), header.append_time, self.seed);
+    }
+
+    /// Writes what is buffered; keeps at most `keep_bytes` of memory.
+    pub(super) fn flush(&mut self, file: &dyn DiskFile, keep_bytes: usize) -> io::Result<()> {
+        write_all_at(file, &self.buffer, self.at + self.written)?;
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffer.shrink_to(keep_bytes);
+        Ok(())
+    }
+
+    /// The finished part, its data flushed, whose index entries begin with number `index_first`.
+    pub(super) fn finish(&mut self, index_first: u32) -> Part {
+        self.note_lost(self.plan.end);
+        Part {
+            partition: self.plan.partition,
+            frames: self.frames,
+            at: self.at,
+            bytes: self.written,
+            index: IndexRange { first: index_first, count: self.entries.len() as u32 },
+            first: self.plan.first,
+            end: self.plan.end,
+            batch_bytes: self.batch_bytes,
+            append_time_max: self.append_time_max,
+            record_time_max: self.record_time_max,
+        }
+    }
+
+    /// What lies between the last frame and `sequence` is lost.
+    fn note_lost(&mut self, sequence: SequenceNumber) {
+        if self.next < sequence {
+            let (hub, partition) = (self.hub, self.plan.partition);
+            self.lost.push(LostRange { hub, partition, from: self.next, to: SequenceNumber(sequence.0 - 1) });
+        }
+    }
+}
+
+/// The largest record timestamp that a verified batch's header has.
+fn record_time_max(batch: &[u8]) -> Timestamp {
+    let field = batch.get(RECORD_TIME_MAX_AT..).and_then(|bytes| bytes.first_chunk::<8>());
+    field.map_or(Timestamp::NEVER, |bytes| Timestamp::from_milliseconds(i64::from_be_bytes(*bytes)))
+}
