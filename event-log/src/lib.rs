@@ -77,6 +77,7 @@
 //! No clock but the one handed in, no socket, no knowledge of device or message, no clustering.
 
 mod batch;
+mod codec;
 mod counters;
 mod disk;
 mod error;
@@ -97,7 +98,10 @@ mod tail;
 mod ticket;
 mod writer;
 
-pub use batch::{Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, Record, StoredBatch, StoredEvent};
+pub use batch::{
+    Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, ProducerStamp, Record, StoredBatch, StoredEvent,
+    WireBatchError, WireLimits,
+};
 pub use counters::Statistics;
 pub use disk::{DirectoryLock, Disk, DiskFile, RealDisk};
 #[cfg(feature = "testkit")]

@@ -137,8 +137,11 @@ impl Group {
         };
         let at = self.buffer.len();
         self.buffer.extend_from_slice(&header.encode());
+        // Base offset and leader epoch are the log's to set; the batch's CRC leaves both out.
         self.buffer.extend_from_slice(&base.0.to_be_bytes());
-        self.buffer.extend_from_slice(batch.bytes.get(8..).unwrap_or_default());
+        self.buffer.extend_from_slice(batch.bytes.get(8..12).unwrap_or_default());
+        self.buffer.extend_from_slice(&0_i32.to_be_bytes());
+        self.buffer.extend_from_slice(batch.bytes.get(16..).unwrap_or_default());
         self.buffer.resize(at + header.frame_bytes(), 0);
         self.events += u64::from(batch.count);
         self.budget_bytes += header.frame_bytes();
