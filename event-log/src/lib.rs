@@ -86,6 +86,7 @@ mod health;
 mod index;
 mod log;
 mod partition;
+mod producers;
 mod reader;
 mod recovery;
 mod scan;

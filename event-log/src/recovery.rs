@@ -17,6 +17,7 @@ use crate::disk::{Disk, DiskFile, read_at_most, write_all_at};
 use crate::error::{LostRange, OpenError};
 use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, SegmentHead, SegmentIdentity};
 use crate::index::IndexEntry;
+use crate::producers::Producers;
 use crate::scan::{self, Stretch, Window};
 use crate::segment::{self, Segment};
 use crate::sync::write;
@@ -48,6 +49,7 @@ pub(crate) struct Recovered {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) next_group: u64,
     pub(crate) positions: Positions,
+    pub(crate) producers: Producers,
     pub(crate) report: RecoveryReport,
 }
 
@@ -82,6 +84,7 @@ fn begin_log(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Result<Re
         segments: vec![Arc::new(segment)],
         next_group: 1,
         positions: Positions::default(),
+        producers: Producers::default(),
         report: RecoveryReport { segments: 1, ..RecoveryReport::default() },
     })
 }
@@ -171,6 +174,7 @@ enum Successor {
 #[derive(Default)]
 struct Recovery {
     positions: Positions,
+    producers: Producers,
     report: RecoveryReport,
     /// The number that the next group must have; `None` after damage.
     expected: Option<u64>,
@@ -243,6 +247,7 @@ impl Recovery {
             let entry = IndexEntry { base: batch.base, append_time: batch.append_time, group_at: stretch.at };
             index.note((header.hub, header.partition), entry, header.frame_bytes() as u64);
             self.positions.note_batch((header.hub, header.partition), &batch);
+            self.producers.note((header.hub, header.partition), &batch);
             self.report.events += u64::from(batch.count);
         }
         if let Some(header) = stretch.header {
@@ -259,7 +264,8 @@ impl Recovery {
             harden(last, self.last_stretch).map_err(|source| OpenError::Disk { operation: "syncing", path, source })?;
         }
         self.report.lost = self.positions.close();
-        Ok(Recovered { segments, next_group: self.next_group, positions: self.positions, report: self.report })
+        let Self { positions, producers, report, next_group, .. } = self;
+        Ok(Recovered { segments, next_group, positions, producers, report })
     }
 }
 
