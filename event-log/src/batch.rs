@@ -100,6 +100,17 @@ fn set_at(buffer: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
+/// The batch in `bytes` with the length and the checksum that its content has.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn with_true_checksum(bytes: &[u8]) -> Bytes {
+    let mut bytes = bytes::BytesMut::from(bytes);
+    let length = bytes.len().saturating_sub(LENGTH_PREFIX_BYTES) as u32;
+    set_at(&mut bytes, 8, &length.to_be_bytes());
+    let crc = header::content_crc(&bytes);
+    set_at(&mut bytes, 17, &crc.to_be_bytes());
+    bytes.freeze()
+}
+
 /// Who appended a batch; decides how its records are shown to readers of other protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -82,6 +82,8 @@ mod counters;
 mod disk;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod health;
 mod index;
 mod log;
