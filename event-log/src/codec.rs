@@ -1,10 +1,11 @@
 //! Decompressing the records of a batch: one stream over Kafka's four codecs, whose output is
 //! bounded while it is made.
 //!
-//! What a decoder may take: gzip 48 KiB, lz4 two blocks and its window, 8.1 MiB for the largest
-//! blocks (clients use 64 KiB), zstd its window, refused above [`WINDOW_LOG_MAX`]. Snappy has no
-//! stream: its blocks are decoded whole, 32 KiB each in the framing of Java clients; a bare block,
-//! as librdkafka sends it, is the whole batch, and can be 22 times as large as its input at most.
+//! What a decoder may take: gzip 48 KiB; lz4 two or three of its blocks and a window, which makes
+//! 12.1 MiB with the largest blocks (some clients use those, most use 64 KiB); zstd its window,
+//! refused above [`WINDOW_LOG_MAX`]. Snappy has no stream: its blocks are decoded whole, 32 KiB
+//! each in the framing of Java clients; a bare block, as librdkafka sends it, is the whole batch,
+//! and can be 22 times as large as its input at most.
 
 mod snappy;
 

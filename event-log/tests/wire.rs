@@ -3,16 +3,18 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use event_log::{
-    AppendPermit, Batch, Disk, Durable, EventLog, Faults, FaultyDisk, LogFailed, Origin, ProducerStamp, StageError, Start, Ticket,
-    WireBatchError, WireLimits,
+    AppendPermit, Batch, Disk, Durable, EventLog, Faults, FaultyDisk, LogFailed, Origin, ProducerStamp, StageError, Start, StoredBatch,
+    Ticket, WireBatchError, WireLimits,
 };
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use model::{PartitionId, SequenceNumber};
+use proptest::prelude::*;
 use support::{HUB, P0, P1, manual_clock, open_manual};
 
 const CODECS: [Compression; 5] = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
@@ -210,6 +212,56 @@ fn compressed_records_cut_short_or_damaged_are_refused() {
         }
         let refused = refusal(seal([&bytes[..], &[0]].concat()));
         assert!(matches!(refused, WireBatchError::Compressed { .. }), "{codec:?}: {refused}");
+    }
+}
+
+/// The batch whose records, compressed by `codec`, are `records`.
+fn with_records(codec: u8, records: &[u8]) -> Vec<u8> {
+    let compressed = match codec {
+        1 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(records).and_then(|()| encoder.finish()).expect("in memory")
+        }
+        2 => snap::raw::Encoder::new().compress_vec(records).expect("in memory"),
+        3 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(records).expect("in memory");
+            encoder.finish().expect("in memory")
+        }
+        4 => zstd::encode_all(records, 1).expect("in memory"),
+        _ => records.to_vec(),
+    };
+    let mut bytes = [&encode(NOBODY, &[b"", b"", b""], Compression::None)[..61], &compressed].concat();
+    bytes[ATTRIBUTES] = codec;
+    seal(bytes)
+}
+
+proptest! {
+    #[test]
+    fn changed_records_are_judged_alike_in_every_codec_and_never_taken_with_another_count(
+        values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..5),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(0_u8..24)), 0..3),
+    ) {
+        let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+        let mut records = encode(NOBODY, &values, Compression::None).split_off(61);
+        for (at, value) in changes {
+            let at = at.index(records.len());
+            match value {
+                Some(value) => records[at] = value,
+                None => records.truncate(at.max(1)),
+            }
+        }
+        let judged = take(with_records(0, &records)).map(|batch| (batch.count(), batch.max_timestamp()));
+        for codec in 1..5 {
+            let taken = take(with_records(codec, &records));
+            prop_assert_eq!(&taken.as_ref().map(|batch| (batch.count(), batch.max_timestamp())).map_err(Clone::clone), &judged);
+            if let Ok(batch) = taken {
+                let bytes = batch.as_bytes().clone();
+                let base = SequenceNumber(i64::from_be_bytes(*bytes.first_chunk().expect("a header")));
+                let stored = StoredBatch { base, count: 3, append_time: support::start_of_time(), origin: Origin::Kafka, wanted: base, bytes };
+                prop_assert_eq!(stored.events().filter(Result::is_ok).count(), 3);
+            }
+        }
     }
 }
 
