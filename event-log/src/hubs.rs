@@ -84,6 +84,7 @@ pub(crate) fn remove(shared: &Shared, hub: EventHubId) -> Result<(), RemoveError
     let _keeper = lock(&shared.keeper);
     write(&shared.catalogue).forget_hub(hub);
     lock(&shared.health).forget_lost(|range| range.hub == hub);
+    lock(&shared.staging).producers.forget(hub);
     remove_files(shared, hub)
 }
 

@@ -9,7 +9,7 @@
 mod directory;
 mod positions;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::disk::{read_at_most, write_all_at};
 use crate::error::{LostRange, OpenError};
 use crate::format::{HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
 use crate::index::IndexEntry;
+use crate::producers::Producers;
 use crate::recycle::Workshop;
 use crate::scan::{self, Stretch, Window};
 use crate::sealed::SealedFile;
@@ -62,6 +63,7 @@ pub(crate) struct Recovered {
     pub(crate) active: Arc<Segment>,
     pub(crate) next_group: u64,
     pub(crate) positions: Positions,
+    pub(crate) producers: Producers,
     pub(crate) report: RecoveryReport,
 }
 
@@ -105,6 +107,7 @@ enum Successor {
 #[derive(Default)]
 struct Recovery {
     positions: Positions,
+    producers: Producers,
     report: RecoveryReport,
     /// The number that the next group must have; `None` after damage.
     expected: Option<u64>,
@@ -126,6 +129,22 @@ impl Recovery {
                 self.positions.note_part(file.hub(), part);
             }
             self.positions.note_lost(file.lost());
+        }
+        self.restore_producers(&found.sealed);
+    }
+
+    /// Takes over the idempotent producers that the newest file of each hub knows. Without them
+    /// a batch sent again is stored again, which is no reason not to open.
+    fn restore_producers(&mut self, sealed: &[SealedFile]) {
+        let newest: BTreeMap<EventHubId, &SealedFile> = sealed.iter().map(|file| (file.hub(), file)).collect();
+        for (hub, file) in newest {
+            let is_restored = match file.notes() {
+                Ok(Some(snapshot)) => snapshot.is_empty() || self.producers.restore(hub, &snapshot).is_ok(),
+                Ok(None) | Err(_) => false,
+            };
+            if !is_restored {
+                tracing::warn!(file = %file.path().display(), "the idempotent producers in a sealed file cannot be read");
+            }
         }
     }
 
@@ -153,7 +172,8 @@ impl Recovery {
         self.report.segments = 1;
         let damaged = damaged.iter().map(|file| (file.hub, file.epoch)).collect();
         let catalogue = Catalogue::new(sealed, damaged, vec![Arc::clone(&active)]);
-        Ok(Recovered { catalogue, active, next_group: 1, positions: self.positions, report: self.report })
+        let Self { positions, producers, report, .. } = self;
+        Ok(Recovered { catalogue, active, next_group: 1, positions, producers, report })
     }
 
     fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
@@ -219,6 +239,7 @@ impl Recovery {
             index.note((header.hub, header.partition), entry, record_time_max(&batch.bytes), header.frame_bytes() as u64);
             segment.began.get_or_init(|| batch.append_time);
             self.positions.note_batch((header.hub, header.partition), &batch);
+            self.producers.note((header.hub, header.partition), &batch);
             self.report.events += u64::from(batch.count);
         }
         if let Some(header) = stretch.header {
@@ -233,7 +254,8 @@ impl Recovery {
         let path = segment::path(directory, active.identity.epoch);
         harden(&active, self.last_stretch).map_err(|source| OpenError::Disk { operation: "syncing", path, source })?;
         self.report.lost = self.positions.close();
-        Ok(Recovered { catalogue, active, next_group: self.next_group, positions: self.positions, report: self.report })
+        let Self { positions, producers, report, next_group, .. } = self;
+        Ok(Recovered { catalogue, active, next_group, positions, producers, report })
     }
 }
 

@@ -131,7 +131,8 @@ mod tests {
 
     fn check(retention: Retention, now: u64, files: &[(u64, u64)], expected: usize) {
         let at = |seconds: u64| Timestamp::from_milliseconds(seconds as i64 * 1000);
-        let facts: Vec<_> = files.iter().map(|(newest, bytes)| Facts { newest: at(*newest), bytes: *bytes, is_released: *newest <= 2 }).collect();
+        let facts: Vec<_> =
+            files.iter().map(|(newest, bytes)| Facts { newest: at(*newest), bytes: *bytes, is_released: *newest <= 2 }).collect();
         assert_eq!(expendable(&facts, retention, at(now)), expected, "{retention:?} at {now}: {files:?}");
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::{
-    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start, StoredEvent,
-    Ticket,
+    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start,
+    StoredEvent, Ticket,
 };
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
