@@ -16,6 +16,7 @@ mod commands;
 mod devices;
 mod event_hub_policies;
 mod event_hubs;
+mod event_send;
 mod event_stream;
 mod if_match;
 mod methods;
@@ -92,7 +93,11 @@ fn event_hubs() -> Router {
             "/eventhubs/{name}/policies/{policy}",
             needs(WRITE, get(policies::show).put(policies::create).delete(policies::delete)),
         )
-        .route("/eventhubs/{name}/events", needs(SERVICE, get(event_stream::follow)))
+        // To send as if from anywhere takes what a policy of the hub itself needs for it.
+        .route(
+            "/eventhubs/{name}/events",
+            needs(SERVICE, get(event_stream::follow)).merge(needs(Rights::ALL, carried_out(post(event_send::send)))),
+        )
 }
 
 /// Ours.

@@ -98,7 +98,9 @@ fn every_fault_is_reported_at_once_with_its_key() {
         [listeners]
         mqtt = \"8883\"
         https = [\"127.0.0.1:8443\", 7]
-        kafka = \"127.0.0.1:9093\"
+        amqp = \"127.0.0.1:5671\"
+        [kafka]
+        advertised = \"hub.example\"
         [connections]
         handshake_timeout = 10
         drain_timeout = \"1h\"
@@ -110,13 +112,14 @@ fn every_fault_is_reported_at_once_with_its_key() {
         thumbprint = \"AB\"
         ",
         &[
-            "colour: is not a key here; known are hub, tls, listeners, connections, trust, event_log, operator, policy, event_hub",
+            "colour: is not a key here; known are hub, tls, listeners, connections, kafka, trust, event_log, operator, policy, event_hub",
             "hub.partitions: an event hub has 1 to 1024 partitions, not 2000",
             "hub.host_names[0]: a host name has",
             "hub.datadir: is not a key here; known are host_names, partitions, data_dir",
             "listeners.mqtt: \"8883\" is not an address",
             "listeners.https[1]: \"7\" is not an address",
-            "listeners.kafka: the listener kafka is not built yet",
+            "listeners.amqp: the listener amqp is not built yet",
+            "kafka.advertised: write HOST:PORT",
             "connections.handshake_timeout: invalid type: integer",
             "connections.drain_timeout: may be 10m at most",
             "event_log.segment_size: \"64 MB\" is not a size",
@@ -136,6 +139,7 @@ fn each_fault_by_itself_is_explained() {
     let policy = |primary: &str| {
         format!("[[policy]]\nname = \"p\"\nrights = [\"service_connect\"]\nprimary_key = {primary}\nsecondary_key = {{ env = \"KEY\" }}")
     };
+    let event_hub = |keys: &str| format!("[[event_hub]]\n{keys}\n");
     fixture.write("public.key", "c2VjcmV0", 0o644);
     fixture.write("empty.key", "\n", 0o600);
     fixture.write("other.pem", "no certificate", 0o644);
@@ -162,6 +166,16 @@ fn each_fault_by_itself_is_explained() {
         (policy("{ file = \"empty.key\" }"), "policy[0].primary_key: a key must be base64"),
         (policy("{ env = \"KEY\" }") + "\n" + &policy("{ env = \"KEY\" }"), "policy[1].name: \"p\" is the name of another policy, too"),
         (policy("{ env = \"KEY\" }").replace("service_connect", "everything"), "policy[0].rights: "),
+        (event_hub("name = \"$x\""), "event_hub[0].name: \"$x\" is not an event hub name"),
+        (event_hub("partitions = 3"), "event_hub[0].name: is missing"),
+        (event_hub("name = \"a\"\npartitions = 0"), "event_hub[0].partitions: an event hub has 1 to 1024 partitions, not 0"),
+        (event_hub("name = \"a\"\nretention = \"59s\""), "event_hub[0].retention: events are kept for 1 minute to 10 years"),
+        (event_hub("name = \"a\"\nretention = 7"), "event_hub[0].retention: invalid type: integer"),
+        (event_hub("name = \"a\"\nretention_bytes = \"1 KiB\""), "event_hub[0].retention_bytes: a bound in bytes"),
+        (event_hub("name = \"a\"\nmessage_bytes_max = \"8 GiB\""), "event_hub[0].message_bytes_max: the largest event"),
+        (event_hub("name = \"a\"\nkeep = 1"), "event_hub[0].keep: is not a key here; known are name, partitions, retention"),
+        (event_hub("name = \"events\"\npartitions = 4"), "event_hub[0].partitions: is given for `events` as hub.partitions"),
+        (event_hub("name = \"a\"") + &event_hub("name = \"a\""), "event_hub[1].name: \"a\" is the name of another event hub, too"),
     ] {
         fixture.check(&text, &[fault]);
     }
@@ -205,4 +219,19 @@ fn flags_take_the_place_of_what_the_configuration_says() {
     assert_eq!(ports(&settings.listeners.https), ["127.0.0.1:0"], "443 goes, too");
     assert_eq!(ports(&settings.listeners.mqtt), ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(ports(&settings.listeners.metrics), Vec::<String>::new());
+}
+
+#[test]
+fn event_hubs_are_wanted_as_the_template_shows_them() {
+    let example: String = template::render(&["localhost".to_owned()])
+        .lines()
+        .skip_while(|line| *line != "# [[event_hub]]")
+        .map(|line| format!("{}\n", line.trim_start_matches("# ")))
+        .collect();
+    let settings = Fixture::new().accepted(&format!("{example}[[event_hub]]\nname = \"events\"\nretention = \"1day\""), &[]);
+    let [audit, events] = settings.event_hubs.as_slice() else { panic!("{:?}", settings.event_hubs) };
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!((audit.name.as_str(), audit.partitions.map(|count| count.get())), ("audit", Some(4)));
+    assert_eq!((audit.retention_time, audit.retention_bytes, audit.message_bytes_max), (Some(7 * day), Some(10 << 30), Some(1 << 20)));
+    assert_eq!((events.retention_time, events.retention_bytes, events.partitions), (Some(day), None, None));
 }

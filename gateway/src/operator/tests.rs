@@ -5,6 +5,7 @@ use crate::https::test_hub::{Answered, Ask, TestHub};
 mod access;
 mod commands;
 mod event_hubs;
+mod event_send;
 mod events;
 mod methods;
 mod registry;

@@ -1,6 +1,6 @@
-//! Of event hubs and their policies.
+//! Of event hubs, their policies, and of events sent to them.
 
-use event_log::DefineError;
+use event_log::{DefineError, LogFailed, StageError};
 use model::api::ErrorCode;
 use model::event_hub::InvalidEventHubSetting;
 use twins::{
@@ -85,6 +85,29 @@ impl From<DeleteEventHubPolicyError> for Refusal {
             DeleteEventHubPolicyError::EventHubNotFound(error) => error.into(),
             DeleteEventHubPolicyError::NotFound(..) => Self::new(ErrorCode::ResourceNotFound, error.to_string()),
             DeleteEventHubPolicyError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LogFailed> for Refusal {
+    fn from(error: LogFailed) -> Self {
+        match &error {
+            LogFailed::Closed => Self::new(ErrorCode::ServiceUnavailable, "the hub is stopping"),
+            LogFailed::Poisoned { .. } => {
+                Self::with_cause(ErrorCode::ServiceUnavailable, "the hub cannot store anything now", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<StageError> for Refusal {
+    fn from(error: StageError) -> Self {
+        match error {
+            // It was there when the request came.
+            StageError::UnknownPartition(_) => Self::new(ErrorCode::ResourceNotFound, "the event hub has been deleted"),
+            StageError::BatchTooLarge { .. } => Self::new(ErrorCode::MessageTooLarge, error.to_string()),
+            StageError::EmptyBatch | StageError::PermitTooSmall { .. } => Self::fault(error.to_string()),
+            StageError::Log(error) => error.into(),
         }
     }
 }

@@ -52,6 +52,7 @@ async fn each_operation_needs_its_right() {
     for (operations, lacking, refused) in [
         (&registry_read[..], &["service", "device"][..], FORBIDDEN),
         (&registry_write[..], &["reader", "service", "device"][..], FORBIDDEN),
+        (&["POST /eventHubs/events/events"][..], &["reader", "writer", "service", "device"][..], FORBIDDEN),
         (&service[..], &["reader", "writer", "device"][..], FORBIDDEN),
     ] {
         for operation in operations {
