@@ -1,6 +1,7 @@
 //! A client of the service API over HTTPS, signing each request with a policy's key.
 
 mod connect;
+mod event_hubs;
 mod events;
 mod refusal;
 mod service;
@@ -21,7 +22,7 @@ use crate::data_directory::DataDirectory;
 pub use connect::{ConnectError, ConnectOptions};
 pub use events::{EventQuery, EventStart, EventStream};
 pub use refusal::Refusal;
-pub use service::{EventHubDescription, IdentityChange, NewIdentity};
+pub use service::{IdentityChange, NewIdentity};
 
 /// The version of the service API that requests name.
 const API_VERSION: &str = "2021-04-12";
@@ -110,6 +111,13 @@ impl Request {
     pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
         self.body = serde_json::to_vec(body).ok();
         self.header("content-type", "application/json; charset=utf-8")
+    }
+
+    /// Carries each of `items` as JSON on a line of its own.
+    pub(crate) fn json_lines(mut self, items: &[impl Serialize]) -> Self {
+        let lines = items.iter().filter_map(|item| serde_json::to_vec(item).ok());
+        self.body = Some(lines.flat_map(|line| line.into_iter().chain([b'\n'])).collect());
+        self.header("content-type", "application/x-ndjson")
     }
 
     pub(crate) fn if_match(self, etag: &str) -> Self {

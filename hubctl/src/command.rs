@@ -7,6 +7,9 @@ mod cert;
 mod command;
 mod device;
 mod event;
+mod event_send;
+mod hub;
+mod hub_policy;
 mod identity;
 mod method;
 mod module;
@@ -17,7 +20,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use hubctl::HubClient;
-use model::Clock;
+use model::{Clock, Timestamp};
 
 use crate::args::{Arguments, Noun};
 use crate::exit::Failure;
@@ -35,6 +38,7 @@ pub(crate) async fn run<W: Write>(arguments: Arguments, mut output: Output<W>, c
         Noun::Method(verb) => method::run(&hub()?, output, verb).await,
         Noun::Command(verb) => command::run(&hub()?, output, verb, &clock).await,
         Noun::Event(verb) => event::run(&hub()?, output, verb).await,
+        Noun::Hub(verb) => hub::run(&hub()?, output, verb).await,
         Noun::Cert(verb) => cert::run(&options.data_directory(), output, verb, &clock),
         Noun::Ca(verb) => ca::run(&hub()?, output, verb).await,
     }
@@ -53,6 +57,11 @@ fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read_input(path)?).map_err(|_| Failure::Input { path: path.to_owned(), reason: "this is not UTF-8 text".into() })
+}
+
+/// A moment for people: one that never was has no date.
+fn moment(time: Timestamp) -> String {
+    if time == Timestamp::NEVER { String::from("never") } else { time.to_string() }
 }
 
 /// An API value's name as JSON writes it (`enabled`, `selfSigned`).

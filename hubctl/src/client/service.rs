@@ -36,16 +36,6 @@ pub enum IdentityChange<'a> {
     Replace(&'a str),
 }
 
-/// An event hub.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct EventHubDescription {
-    /// Its name.
-    pub name: String,
-    /// How many partitions it has.
-    pub partitions: u32,
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct DeviceStatistics {
@@ -257,7 +247,7 @@ impl HubClient {
     }
 }
 
-/// Certificate authorities and event hubs.
+/// Certificate authorities.
 impl HubClient {
     /// Enrols a certificate authority.
     ///
@@ -297,14 +287,6 @@ impl HubClient {
     /// See [`Self::devices`].
     pub async fn delete_ca(&self, thumbprint: &str) -> Result<(), ClientError> {
         self.perform(&Request::new(Method::DELETE, &["certificateAuthorities", thumbprint])).await
-    }
-
-    /// An event hub.
-    ///
-    /// # Errors
-    /// See [`Self::devices`].
-    pub async fn event_hub(&self, name: &str) -> Result<EventHubDescription, ClientError> {
-        self.fetch(&Request::new(Method::GET, &["eventHubs", name])).await
     }
 }
 

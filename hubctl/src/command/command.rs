@@ -59,7 +59,8 @@ fn request(command: &CommandToSend, clock: &Clock) -> Result<CommandRequest, Fai
     })
 }
 
-fn body(bytes: Vec<u8>) -> CommandBody {
+/// A body as JSON carries it: as text when it is UTF-8.
+pub(super) fn body(bytes: Vec<u8>) -> CommandBody {
     String::from_utf8(bytes).map_or_else(|error| CommandBody::Base64(STANDARD.encode(error.as_bytes())), CommandBody::Text)
 }
 

@@ -7,7 +7,7 @@ use hubctl::client::{IdentityChange, NewIdentity};
 use model::api::{Authentication, Device, Status};
 use model::{DeviceId, Identity, Thumbprint};
 
-use super::{bulk, identity, name};
+use super::{bulk, identity, moment, name};
 use crate::args::{Auth, DeviceVerb};
 use crate::exit::Failure;
 use crate::output::{Output, Table};
@@ -81,7 +81,7 @@ fn changed(device: &Device, authentication: Option<Authentication>, status: Opti
 fn overview(devices: &[Device]) -> Table {
     let row = |device: &Device| {
         let kind = device.authentication.kind.as_ref().map(name).unwrap_or_default();
-        vec![device.device_id.clone(), name(&device.status), kind, name(&device.connection_state), device.last_activity_time.to_string()]
+        vec![device.device_id.clone(), name(&device.status), kind, name(&device.connection_state), moment(device.last_activity_time)]
     };
     Table::rows(&["device", "status", "authentication", "connection", "last activity"], devices.iter().map(row))
 }
@@ -95,7 +95,7 @@ fn details(device: &Device, host: &str) -> Table {
     fields.extend(identity::fields(&device.authentication, host, &device.device_id, None));
     fields.extend([
         ("connection", name(&device.connection_state)),
-        ("last activity", device.last_activity_time.to_string()),
+        ("last activity", moment(device.last_activity_time)),
         ("commands waiting", device.cloud_to_device_message_count.to_string()),
         ("etag", device.etag.clone()),
     ]);

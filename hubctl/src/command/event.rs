@@ -6,12 +6,19 @@ use hubctl::HubClient;
 use hubctl::client::{EventQuery, EventStart};
 use model::api::{EventBody, EventLine};
 
+use super::event_send;
 use crate::args::{EventVerb, Watch};
 use crate::exit::Failure;
 use crate::output::{Format, Output, without_controls};
 
 pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb: EventVerb) -> Result<(), Failure> {
-    let EventVerb::Watch(watch) = verb;
+    match verb {
+        EventVerb::Watch(watch) => follow(hub, output, watch).await,
+        EventVerb::Send(event) => event_send::run(hub, output, &event).await,
+    }
+}
+
+async fn follow<W: Write>(hub: &HubClient, output: &mut Output<W>, watch: Watch) -> Result<(), Failure> {
     let mut remaining = watch.count;
     let mut events = hub.events(query(watch));
     while remaining != Some(0) {

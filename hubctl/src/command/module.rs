@@ -7,7 +7,7 @@ use hubctl::client::{IdentityChange, NewIdentity};
 use model::Identity;
 use model::api::Module;
 
-use super::{identity, name};
+use super::{identity, moment, name};
 use crate::args::ModuleVerb;
 use crate::exit::Failure;
 use crate::output::{Output, Table};
@@ -39,7 +39,7 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
 fn overview(modules: &[Module]) -> Table {
     let row = |module: &Module| {
         let kind = module.authentication.kind.as_ref().map(name).unwrap_or_default();
-        vec![module.module_id.clone(), kind, name(&module.connection_state), module.last_activity_time.to_string()]
+        vec![module.module_id.clone(), kind, name(&module.connection_state), moment(module.last_activity_time)]
     };
     Table::rows(&["module", "authentication", "connection", "last activity"], modules.iter().map(row))
 }
@@ -49,7 +49,7 @@ fn details(module: &Module, host: &str) -> Table {
     fields.extend(identity::fields(&module.authentication, host, &module.device_id, Some(&module.module_id)));
     fields.extend([
         ("connection", name(&module.connection_state)),
-        ("last activity", module.last_activity_time.to_string()),
+        ("last activity", moment(module.last_activity_time)),
         ("commands waiting", module.cloud_to_device_message_count.to_string()),
         ("etag", module.etag.clone()),
     ]);

@@ -1,0 +1,128 @@
+//! `device …` and `module …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use model::{DeviceId, ModuleId, Thumbprint};
+
+/// How a device or module proves itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    /// With a certificate under an enrolled CA.
+    Ca,
+    /// With a certificate of one of two thumbprints.
+    Thumbprint,
+    /// With a token signed by one of two symmetric keys, which the hub makes.
+    Key,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
+    /// How it proves itself.
+    #[arg(long, value_enum, default_value = "ca")]
+    pub(crate) auth: Auth,
+    /// A certificate's thumbprint, SHA-256 or SHA-1, in hexadecimal; may be given twice.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) thumbprint: Vec<Thumbprint>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeviceVerb {
+    /// Create a device.
+    Create {
+        /// Its id.
+        id: DeviceId,
+        #[command(flatten)]
+        proof: Proof,
+        /// Create it disabled: it may not connect.
+        #[arg(long)]
+        disabled: bool,
+    },
+    /// Show a device.
+    Show {
+        /// Its id.
+        id: DeviceId,
+    },
+    /// List devices in the order of their ids.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
+        top: u32,
+    },
+    /// Change a device: enable or disable it, or change how it proves itself.
+    Update {
+        /// Its id.
+        id: DeviceId,
+        /// How it proves itself from now on.
+        #[arg(long, value_enum)]
+        auth: Option<Auth>,
+        /// A certificate's thumbprint; may be given twice. Means --auth thumbprint.
+        #[arg(long, value_name = "HEX")]
+        thumbprint: Vec<Thumbprint>,
+        /// Let it connect.
+        #[arg(long, conflicts_with = "disabled")]
+        enabled: bool,
+        /// Close its connections and refuse new ones.
+        #[arg(long)]
+        disabled: bool,
+        /// Why, for people.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        /// Only if the device still has this etag.
+        #[arg(long)]
+        etag: Option<String>,
+    },
+    /// Delete a device, its modules, twin and commands.
+    Delete {
+        /// Its id.
+        id: DeviceId,
+        /// Only if the device still has this etag.
+        #[arg(long)]
+        etag: Option<String>,
+    },
+    /// Carry out the registry operations in a file: bulk items, one JSON object a line or one array.
+    Import {
+        /// The file, or - for the standard input.
+        file: PathBuf,
+    },
+    /// Write every device and module with its keys, tags and desired properties, one JSON object a line.
+    Export {
+        /// The file, or - for the standard output.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModuleVerb {
+    /// Create a module.
+    Create {
+        /// The device it belongs to.
+        device: DeviceId,
+        /// Its id within the device.
+        module: ModuleId,
+        #[command(flatten)]
+        proof: Proof,
+    },
+    /// Show a module.
+    Show {
+        /// The device it belongs to.
+        device: DeviceId,
+        /// Its id within the device.
+        module: ModuleId,
+    },
+    /// List a device's modules.
+    List {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Delete a module.
+    Delete {
+        /// The device it belongs to.
+        device: DeviceId,
+        /// Its id within the device.
+        module: ModuleId,
+        /// Only if the module still has this etag.
+        #[arg(long)]
+        etag: Option<String>,
+    },
+}
