@@ -70,6 +70,10 @@ fn log_reason(health: &Health) -> Option<Reason> {
             let reason = format!("damage on disk took events away, in {} ranges", lost.len());
             Some(Reason::new("event_log", Status::Degraded, reason))
         }
+        Health::Full { reason } => {
+            let reason = format!("events are refused until there is room on the disk: {reason}");
+            Some(Reason::new("event_log", Status::Unavailable, reason))
+        }
         Health::Failed { reason } => {
             let reason = format!("nothing is acknowledged since a write failed: {reason}");
             Some(Reason::new("event_log", Status::Unavailable, reason))

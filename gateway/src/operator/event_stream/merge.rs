@@ -78,7 +78,9 @@ impl Merge {
             match read {
                 Ok(batches) => batches.iter().for_each(|batch| self.write_batch(&mut source, batch, &mut lines)),
                 Err(ReadError::Gap(lost)) => self.write_gap(&mut source, lost, &mut lines),
-                Err(error @ ReadError::Disk { .. }) => return Next::Broken(error.into()),
+                // The event hub was deleted, and all its partitions with it.
+                Err(ReadError::Removed { .. }) => return Next::End,
+                Err(error @ (ReadError::Disk { .. } | ReadError::UnknownPartition(_))) => return Next::Broken(error.into()),
             }
             self.go_on(source);
             if !lines.is_empty() {

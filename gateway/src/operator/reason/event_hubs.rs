@@ -29,7 +29,9 @@ impl<E: std::error::Error + Into<Self>> From<DefineEventHubError<E>> for Refusal
             DefineEventHubError::Log(error @ DefineError::TooManyPartitions { .. }) => {
                 Self::new(ErrorCode::ArgumentInvalid, error.to_string())
             }
-            DefineEventHubError::Log(error @ DefineError::PartitionCount { .. }) => Self::fault(error.to_string()),
+            DefineEventHubError::Log(error @ (DefineError::PartitionCount { .. } | DefineError::Removed { .. })) => {
+                Self::fault(error.to_string())
+            }
             DefineEventHubError::Store(error) => error.into(),
         }
     }
@@ -93,7 +95,7 @@ impl From<LogFailed> for Refusal {
     fn from(error: LogFailed) -> Self {
         match &error {
             LogFailed::Closed => Self::new(ErrorCode::ServiceUnavailable, "the hub is stopping"),
-            LogFailed::Poisoned { .. } => {
+            LogFailed::Poisoned { .. } | LogFailed::Full { .. } => {
                 Self::with_cause(ErrorCode::ServiceUnavailable, "the hub cannot store anything now", error.to_string())
             }
         }
@@ -106,7 +108,11 @@ impl From<StageError> for Refusal {
             // It was there when the request came.
             StageError::UnknownPartition(_) => Self::new(ErrorCode::ResourceNotFound, "the event hub has been deleted"),
             StageError::BatchTooLarge { .. } => Self::new(ErrorCode::MessageTooLarge, error.to_string()),
-            StageError::EmptyBatch | StageError::PermitTooSmall { .. } => Self::fault(error.to_string()),
+            // What is sent here is no idempotent producer's.
+            StageError::EmptyBatch
+            | StageError::PermitTooSmall { .. }
+            | StageError::OutOfOrderSequence { .. }
+            | StageError::ProducerFenced { .. } => Self::fault(error.to_string()),
             StageError::Log(error) => error.into(),
         }
     }
