@@ -14,6 +14,7 @@ use twins::{EventHub, StoredCa, Twins};
 
 use crate::drain::Drain;
 use crate::event_hubs::{self, EventHubs};
+use crate::kafka::{self, Advertised};
 use crate::mqtt::Sessions;
 use crate::observe::Metrics;
 use crate::presence::Presence;
@@ -35,6 +36,8 @@ pub(crate) struct HubSettings {
     pub log: event_log::Config,
     /// Twins and command queues.
     pub twins: twins::Config,
+    /// Where Kafka clients are told to connect, instead of where they came to.
+    pub kafka_advertised: Option<Advertised>,
 }
 
 /// Everything a connection needs.
@@ -58,6 +61,8 @@ pub(crate) struct Hub {
     pub presence: Presence,
     /// What outlives an MQTT connection.
     pub sessions: Sessions,
+    /// Memory for Kafka's connections.
+    pub kafka: kafka::Budgets,
     /// Whose turn it is to write a twin.
     pub turns: Turns,
     /// What is counted.
@@ -121,6 +126,7 @@ impl Hub {
             judge: Judge::new(TrustSnapshot::default()),
             presence: Presence::default(),
             sessions: Sessions::default(),
+            kafka: kafka::Budgets::default(),
             turns: Turns::default(),
             ca_epochs: Mutex::default(),
             reloading: tokio::sync::Mutex::default(),

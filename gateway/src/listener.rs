@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
-use self::failure_budget::FailureBudget;
+pub(crate) use self::failure_budget::FailureBudget;
 pub(crate) use self::handshake::Handshakes;
 use self::read_ahead::ReadAhead;
 use crate::drain::Drain;
@@ -43,6 +43,17 @@ pub(crate) struct Peer {
     pub(crate) server_name: Option<String>,
     /// The TLS version, for logs: `1.2` or `1.3`.
     pub(crate) tls: &'static str,
+    /// The port it came to.
+    pub(crate) local_port: u16,
+    /// What a failure to authenticate counts in.
+    pub(crate) failures: Arc<FailureBudget>,
+}
+
+impl Peer {
+    /// Counts a failure to authenticate as a failed handshake, with the same consequence.
+    pub(crate) fn charge_failure(&self) {
+        self.failures.charge(self.address.ip(), Instant::now());
+    }
 }
 
 /// How long to hold back when the system has no descriptor or memory for another socket.
@@ -110,7 +121,7 @@ impl Reception {
             return None;
         }
         let handshake = tokio::select! {
-            handshake = self.handshakes.accept(socket, address, tls) => handshake,
+            handshake = self.handshakes.accept(socket, address, tls, &self.failures) => handshake,
             () = self.drain.begun() => return None,
         };
         handshake

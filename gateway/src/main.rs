@@ -1,7 +1,7 @@
 //! The process: reads its arguments, starts the runtime, and alone decides when to exit.
 //!
-//! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`] and
-//! [`https`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
+//! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`],
+//! [`https`] and [`kafka`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
 //! [`twin_sync`] and [`commands`] are what a device and its operator do, [`event_hubs`] is where
 //! events go, [`operator`] is the service API. Wire codes live in each protocol's folder only;
 //! domain crates never see a packet.
@@ -17,6 +17,7 @@ mod event_codec;
 mod event_hubs;
 mod https;
 mod hub;
+mod kafka;
 mod listener;
 mod methods;
 mod mqtt;

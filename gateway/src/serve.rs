@@ -25,7 +25,7 @@ use crate::listener::bind::{BindError, Bound, bind_all};
 use crate::listener::{Handshakes, Peer, Reception, SecureStream};
 use crate::observe::{Metrics, exposition};
 use crate::ports::PortsFile;
-use crate::{https, mqtt};
+use crate::{https, kafka, mqtt};
 
 /// Why a hub did not start.
 #[derive(Debug, Error)]
@@ -157,9 +157,11 @@ async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Re
 /// Starts to accept on every socket; gives the tasks that outlast the drain.
 fn open_doors(hub: &Arc<Hub>, bound: Bound, reception: &Reception, identity: ServerIdentity) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mqtt_tls = server_config(identity.clone(), &[])?;
-    let https_tls = server_config(identity, &[b"h2", b"http/1.1"])?;
+    let https_tls = server_config(identity.clone(), &[b"h2", b"http/1.1"])?;
+    let kafka_tls = server_config(identity, &[])?;
     accept_each(hub, bound.mqtt, reception, &mqtt_tls, mqtt::serve)?;
     accept_each(hub, bound.https, reception, &https_tls, https::serve)?;
+    accept_each(hub, bound.kafka, reception, &kafka_tls, kafka::serve)?;
     let mut scrapers = Vec::new();
     for listener in bound.metrics {
         scrapers.push(tokio::spawn(exposition::serve(TcpListener::from_std(listener)?, Arc::clone(hub))));

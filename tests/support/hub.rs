@@ -30,6 +30,8 @@ pub(crate) struct Ports {
     pub(crate) mqtt: SocketAddr,
     /// The service API.
     pub(crate) https: SocketAddr,
+    /// Kafka over TLS.
+    pub(crate) kafka: SocketAddr,
     /// Metrics and health.
     pub(crate) metrics: SocketAddr,
 }
@@ -79,7 +81,7 @@ impl HubProcess {
             fs::write(configuration, CONFIGURATION).expect("the configuration");
         }
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { scratch, data_dir, child: None, ports: Ports { mqtt: any, https: any, metrics: any } }
+        Self { scratch, data_dir, child: None, ports: Ports { mqtt: any, https: any, kafka: any, metrics: any } }
     }
 
     fn started(mut self) -> Self {
@@ -131,7 +133,8 @@ impl HubProcess {
         let (program, arguments) = words.split_first().expect("a program");
         let mut command = Command::new(program);
         command.args(arguments).arg("dev").arg("--data-dir").arg(&self.data_dir).args(["--log-format", "json"]);
-        for (name, address) in [("mqtt", self.ports.mqtt), ("https", self.ports.https), ("metrics", self.ports.metrics)] {
+        let Ports { mqtt, https, kafka, metrics } = self.ports;
+        for (name, address) in [("mqtt", mqtt), ("https", https), ("kafka", kafka), ("metrics", metrics)] {
             command.arg("--listen").arg(format!("{name}={address}"));
         }
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log");
@@ -287,7 +290,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 fn read_ports(text: &[u8]) -> Ports {
     let ports: serde_json::Value = serde_json::from_slice(text).expect("ports.json appears whole");
     let read = |name: &str| ports[name].as_str().and_then(|address| address.parse().ok()).expect(name);
-    Ports { mqtt: read("mqtt"), https: read("https"), metrics: read("metrics") }
+    Ports { mqtt: read("mqtt"), https: read("https"), kafka: read("kafka"), metrics: read("metrics") }
 }
 
 fn last_lines(text: &str, count: usize) -> String {

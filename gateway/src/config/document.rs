@@ -13,6 +13,7 @@ use super::event_hub::EventHubSection;
 use super::faults::{Faults, Keys};
 use super::units::{ByteSize, Span};
 use crate::args::parse_host_name;
+use crate::kafka::Advertised;
 use crate::listener::address::{Listen, ListenAddress, ListenerName, NotBuiltYet};
 
 /// The whole file.
@@ -22,6 +23,7 @@ pub(crate) struct Document {
     pub(crate) tls: TlsSection,
     pub(crate) listeners: ListenersSection,
     pub(crate) connections: ConnectionsSection,
+    pub(crate) kafka: KafkaSection,
     pub(crate) trust: TrustSection,
     pub(crate) event_log: EventLogSection,
     pub(crate) operators: Vec<OperatorSection>,
@@ -38,6 +40,7 @@ impl Document {
             tls: keys.section("tls", faults, TlsSection::read),
             listeners: keys.section("listeners", faults, ListenersSection::read),
             connections: keys.section("connections", faults, ConnectionsSection::read),
+            kafka: keys.section("kafka", faults, KafkaSection::read),
             trust: keys.section("trust", faults, TrustSection::read),
             event_log: keys.section("event_log", faults, EventLogSection::read),
             operators: keys.each("operator", faults, OperatorSection::read).into_iter().flatten().collect(),
@@ -126,6 +129,7 @@ pub(crate) struct ListenersSection {
     pub(crate) https: Listen,
     /// Bound where that is possible, left out otherwise.
     pub(crate) https_where_possible: Listen,
+    pub(crate) kafka: Listen,
     pub(crate) metrics: Listen,
 }
 
@@ -136,6 +140,7 @@ impl Default for ListenersSection {
             mqtt: localhost(8883),
             https: localhost(8443),
             https_where_possible: localhost(443),
+            kafka: localhost(9093),
             metrics: Listen::At(vec![ListenAddress::Socket(([127, 0, 0, 1], 9464).into())]),
         }
     }
@@ -153,6 +158,7 @@ impl ListenersSection {
             mqtt: read_listen(keys, "mqtt", faults).unwrap_or(default.mqtt),
             https: read_listen(keys, "https", faults).unwrap_or(default.https),
             https_where_possible: read_listen(keys, "https_where_possible", faults).unwrap_or(default.https_where_possible),
+            kafka: read_listen(keys, "kafka", faults).unwrap_or(default.kafka),
             metrics: read_listen(keys, "metrics", faults).unwrap_or(default.metrics),
         }
     }
@@ -213,6 +219,21 @@ impl ConnectionsSection {
             faults.add(keys.path_of("drain_timeout"), "may be 10m at most");
         }
         section
+    }
+}
+
+/// `[kafka]`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct KafkaSection {
+    /// Where clients are told to connect; else where they came to.
+    pub(crate) advertised: Option<Advertised>,
+}
+
+impl KafkaSection {
+    fn read(keys: &mut Keys, faults: &mut Faults) -> Self {
+        let path = keys.path_of("advertised");
+        let text: Option<String> = keys.take("advertised", faults);
+        Self { advertised: text.and_then(|text| faults.check(&path, text.parse())) }
     }
 }
 

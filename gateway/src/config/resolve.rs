@@ -30,7 +30,7 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     /// `None` only together with a fault.
     pub(super) fn resolve(&self, document: Document, listen: &[ListenOverride], faults: &mut Faults) -> Option<Settings> {
-        let Document { hub, tls, listeners, connections, trust, event_log, operators, policies, event_hubs } = document;
+        let Document { hub, tls, listeners, connections, kafka, trust, event_log, operators, policies, event_hubs } = document;
         let listeners = resolve_listeners(override_listeners(listeners, listen), faults);
         let tls = self.tls(tls, faults);
         let operators = pin_operators(operators, &policies, faults);
@@ -51,6 +51,7 @@ impl Resolver<'_> {
                 },
                 log: log_config(&event_log),
                 twins: twins::Config { events_partitions: hub.partitions, ..twins::Config::default() },
+                kafka_advertised: kafka.advertised,
             },
             listeners,
             connections: ConnectionSettings {
@@ -129,6 +130,7 @@ fn log_config(section: &EventLogSection) -> event_log::Config {
         segment_bytes: section.segment_size.0,
         staged_bytes_max: bytes(section.staged_max),
         tail_bytes_max: bytes(section.tail_max),
+        ..event_log::Config::default()
     }
 }
 
@@ -165,8 +167,9 @@ fn override_listeners(mut section: ListenersSection, overrides: &[ListenOverride
             ListenerName::Mqtt => section.mqtt = listen,
             ListenerName::Https => (section.https, section.https_where_possible) = (listen, Listen::Off),
             ListenerName::Metrics => section.metrics = listen,
+            ListenerName::Kafka => section.kafka = listen,
             // They can only be told to be off, which they are.
-            ListenerName::Amqp | ListenerName::Coaps | ListenerName::CoapsTcp | ListenerName::Kafka => {}
+            ListenerName::Amqp | ListenerName::Coaps | ListenerName::CoapsTcp => {}
         }
     }
     section
@@ -185,10 +188,12 @@ fn resolve_listeners(section: ListenersSection, faults: &mut Faults) -> Listener
     let settings = ListenerSettings {
         mqtt: targets(&section.mqtt),
         https: where_possible.chain(targets(&section.https)).collect(),
+        kafka: targets(&section.kafka),
         metrics: targets(&section.metrics),
     };
     let mut taken = HashSet::new();
-    for (name, targets) in [("mqtt", &settings.mqtt), ("https", &settings.https), ("metrics", &settings.metrics)] {
+    let ListenerSettings { mqtt, https, kafka, metrics } = &settings;
+    for (name, targets) in [("mqtt", mqtt), ("https", https), ("kafka", kafka), ("metrics", metrics)] {
         for target in targets.iter().filter(|target| target.address.port() != 0) {
             if !taken.insert(target.address) {
                 faults.add(format!("listeners.{name}"), format_args!("{} is given twice", target.address));

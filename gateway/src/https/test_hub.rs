@@ -76,6 +76,7 @@ impl TestHub {
             trust: certs::judge::Settings::default(),
             log: event_log::Config { segment_bytes: 1024 * 1024, ..event_log::Config::default() },
             twins: twins::Config::default(),
+            kafka_advertised: None,
         };
         let hub = Hub::open(settings, clock.clone(), Metrics::new(), Drain::new()).await.expect("a hub");
         Self { hub, clock, directory }
@@ -157,7 +158,7 @@ impl TestHub {
 
 /// A peer without a certificate.
 pub(crate) fn peer() -> Peer {
-    Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), chain: None, server_name: None, tls: "1.3" }
+    Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), chain: None, server_name: None, tls: "1.3", local_port: 0, failures: Arc::default() }
 }
 
 impl Ask {

@@ -19,7 +19,7 @@ pub(crate) enum ListenerName {
     Coaps,
     /// CoAP over TLS. Not built yet.
     CoapsTcp,
-    /// Kafka. Not built yet.
+    /// Kafka over TLS.
     Kafka,
     /// Metrics and health over plain HTTP.
     Metrics,
@@ -45,8 +45,8 @@ impl ListenerName {
     /// Whether this version can serve it; one that is not built can only be off.
     pub(crate) fn is_built(self) -> bool {
         match self {
-            Self::Mqtt | Self::Https | Self::Metrics => true,
-            Self::Amqp | Self::Coaps | Self::CoapsTcp | Self::Kafka => false,
+            Self::Mqtt | Self::Https | Self::Kafka | Self::Metrics => true,
+            Self::Amqp | Self::Coaps | Self::CoapsTcp => false,
         }
     }
 }
@@ -168,6 +168,8 @@ pub(crate) struct ListenerSettings {
     pub(crate) mqtt: Vec<Target>,
     /// HTTPS.
     pub(crate) https: Vec<Target>,
+    /// Kafka.
+    pub(crate) kafka: Vec<Target>,
     /// Metrics and health.
     pub(crate) metrics: Vec<Target>,
 }

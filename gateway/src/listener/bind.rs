@@ -22,6 +22,8 @@ pub(crate) struct Bound {
     pub(crate) mqtt: Vec<TcpListener>,
     /// HTTPS.
     pub(crate) https: Vec<TcpListener>,
+    /// Kafka.
+    pub(crate) kafka: Vec<TcpListener>,
     /// Metrics and health.
     pub(crate) metrics: Vec<TcpListener>,
 }
@@ -56,15 +58,21 @@ pub(crate) fn bind_all(settings: &ListenerSettings) -> Result<Bound, BindError> 
     Ok(Bound {
         mqtt: bind_each(ListenerName::Mqtt, &settings.mqtt)?,
         https: bind_each(ListenerName::Https, &settings.https)?,
+        kafka: bind_each(ListenerName::Kafka, &settings.kafka)?,
         metrics: bind_each(ListenerName::Metrics, &settings.metrics)?,
     })
 }
 
 impl Bound {
     /// Where every listener is, as `ports.json` says it.
-    pub(crate) fn addresses(&self) -> [(ListenerName, Vec<SocketAddr>); 3] {
+    pub(crate) fn addresses(&self) -> [(ListenerName, Vec<SocketAddr>); 4] {
         let of = |listeners: &[TcpListener]| listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        [(ListenerName::Mqtt, of(&self.mqtt)), (ListenerName::Https, of(&self.https)), (ListenerName::Metrics, of(&self.metrics))]
+        [
+            (ListenerName::Mqtt, of(&self.mqtt)),
+            (ListenerName::Https, of(&self.https)),
+            (ListenerName::Kafka, of(&self.kafka)),
+            (ListenerName::Metrics, of(&self.metrics)),
+        ]
     }
 }
 
@@ -125,7 +133,7 @@ mod tests {
         let settings = ListenerSettings {
             mqtt: vec![Target { address: other, need: Need::Required }],
             https: vec![Target { address, need: Need::Required }],
-            metrics: vec![],
+            ..ListenerSettings::default()
         };
         let error = bind_all(&settings).expect_err("taken");
         assert_eq!((error.name, error.address), (ListenerName::Https, address));

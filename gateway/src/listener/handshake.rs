@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_rustls::LazyConfigAcceptor;
 
+use super::failure_budget::FailureBudget;
 use super::read_ahead::ReadAhead;
 use super::{Peer, SecureStream};
 
@@ -71,11 +72,21 @@ impl Handshakes {
         socket: TcpStream,
         address: SocketAddr,
         config: Arc<ServerConfig>,
+        failures: &Arc<FailureBudget>,
     ) -> Result<(SecureStream, Peer), HandshakeFailure> {
+        let local_port = socket.local_addr().map_err(HandshakeFailure::Tls)?.port();
         let handshake = self.within_limit(socket, config);
         let timed = tokio::time::timeout(self.timeout, handshake).await;
         let stream = timed.map_err(|_| HandshakeFailure::TimedOut(self.timeout))?.map_err(HandshakeFailure::Tls)?;
-        let peer = peer(address, stream.get_ref().1)?;
+        let connection = stream.get_ref().1;
+        let peer = Peer {
+            address,
+            chain: chain_of(connection)?,
+            server_name: connection.server_name().map(str::to_owned),
+            tls: if connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) { "1.3" } else { "1.2" },
+            local_port,
+            failures: Arc::clone(failures),
+        };
         Ok((stream, peer))
     }
 
@@ -88,8 +99,6 @@ impl Handshakes {
     }
 }
 
-fn peer(address: SocketAddr, connection: &ServerConnection) -> Result<Peer, ChainReject> {
-    let chain = connection.peer_certificates().filter(|chain| !chain.is_empty()).map(PeerChain::new).transpose()?;
-    let tls = if connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) { "1.3" } else { "1.2" };
-    Ok(Peer { address, chain, server_name: connection.server_name().map(str::to_owned), tls })
+fn chain_of(connection: &ServerConnection) -> Result<Option<PeerChain>, ChainReject> {
+    connection.peer_certificates().filter(|chain| !chain.is_empty()).map(PeerChain::new).transpose()
 }

@@ -19,16 +19,19 @@ pub(crate) enum Protocol {
     Mqtt,
     /// HTTPS.
     Https,
+    /// Kafka.
+    Kafka,
 }
 
 impl Protocol {
-    const ALL: [Self; 2] = [Self::Mqtt, Self::Https];
+    const ALL: [Self; 3] = [Self::Mqtt, Self::Https, Self::Kafka];
 
     /// The protocol as a label.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
             Self::Https => "https",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -42,6 +45,10 @@ struct Instruments {
     registry: Registry,
     mqtt: PerProtocol,
     https: PerProtocol,
+    kafka: PerProtocol,
+    kafka_requests: Family<RequestLabel, Counter>,
+    kafka_received_bytes: Counter,
+    kafka_sent_bytes: Counter,
     messages_refused: Family<ReasonLabel, Counter>,
     auth_refused: Family<ReasonLabel, Counter>,
     handshakes_failed: Family<ReasonLabel, Counter>,
@@ -70,6 +77,12 @@ struct ProtocolLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabel {
+    api: &'static str,
+    error: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,6 +118,28 @@ impl Metrics {
         let per = self.0.of(protocol);
         per.messages.inc();
         per.message_bytes.inc_by(bytes as u64);
+    }
+
+    /// A batch of `count` events arrived from a producer.
+    pub(crate) fn batch_received(&self, protocol: Protocol, count: u32, bytes: usize) {
+        let per = self.0.of(protocol);
+        per.messages.inc_by(count.into());
+        per.message_bytes.inc_by(bytes as u64);
+    }
+
+    /// A Kafka request was answered, with an error or, with 0, without.
+    pub(crate) fn kafka_answered(&self, api: &'static str, error: i16) {
+        self.0.kafka_requests.get_or_create(&RequestLabel { api, error: error.into() }).inc();
+    }
+
+    /// A Kafka request of `bytes` arrived.
+    pub(crate) fn kafka_received(&self, bytes: usize) {
+        self.0.kafka_received_bytes.inc_by(bytes as u64);
+    }
+
+    /// `bytes` of an answer went to a Kafka client.
+    pub(crate) fn kafka_sent(&self, bytes: usize) {
+        self.0.kafka_sent_bytes.inc_by(bytes as u64);
     }
 
     /// `count` messages were acknowledged, after they were durable.
@@ -166,11 +201,15 @@ impl Metrics {
 
 impl Instruments {
     fn register(mut registry: Registry) -> Self {
-        let [mqtt, https] = PerProtocol::register(&mut registry);
+        let [mqtt, https, kafka] = PerProtocol::register(&mut registry);
         let mut family = Families(&mut registry);
         Self {
             mqtt,
             https,
+            kafka,
+            kafka_requests: family.add("kafka_requests", "Kafka requests answered, by the error's code; 0 is none"),
+            kafka_received_bytes: family.add("kafka_received_bytes", "Bytes of Kafka requests"),
+            kafka_sent_bytes: family.add("kafka_sent_bytes", "Bytes of answers to Kafka clients"),
             messages_refused: family.add("messages_refused", "Telemetry messages not accepted"),
             auth_refused: family.add("auth_refused", "Connections and requests not admitted"),
             handshakes_failed: family.add("handshakes_failed", "Sockets closed before their TLS handshake ended"),
@@ -186,6 +225,7 @@ impl Instruments {
         match protocol {
             Protocol::Mqtt => &self.mqtt,
             Protocol::Https => &self.https,
+            Protocol::Kafka => &self.kafka,
         }
     }
 }
@@ -205,7 +245,7 @@ impl Families<'_> {
 }
 
 impl PerProtocol {
-    fn register(registry: &mut Registry) -> [Self; 2] {
+    fn register(registry: &mut Registry) -> [Self; 3] {
         let mut family = Families(registry);
         let opened: Family<ProtocolLabel, Counter> = family.add("connections_opened", "Connections admitted");
         let open: Family<ProtocolLabel, Gauge> = family.add("connections_open", "Connections admitted and not ended");

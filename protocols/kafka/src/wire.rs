@@ -17,7 +17,7 @@ mod shape;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::protocol::{Encodable, HeaderVersion, Request};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 use thiserror::Error;
 
 pub use api::{Api, Versions};
@@ -124,18 +124,22 @@ pub fn request(frame: Bytes) -> Result<Incoming, InvalidRequest> {
         return Err(InvalidRequest::UnknownVersion { api, version });
     }
     let header = header::take(&mut rest, api)?;
-    if api.served().contains(version) { Ok(Incoming::Request { header, body: rest }) } else { Ok(Incoming::OldProduce { header, body: rest }) }
+    if api.served().contains(version) {
+        Ok(Incoming::Request { header, body: rest })
+    } else {
+        Ok(Incoming::OldProduce { header, body: rest })
+    }
 }
 
-/// Reads the body of a request. Bytes behind it are ignored: some clients send more than their
+/// Reads the body of a request of the type that its API has. Bytes behind it are ignored: some clients send more than their
 /// version calls for.
 ///
 /// # Errors
 /// [`InvalidRequest::Body`]
-pub fn decode<R: Request>(header: &RequestHeader, body: &Bytes) -> Result<R, InvalidRequest> {
+pub fn decode<R: Decodable>(header: &RequestHeader, body: &Bytes) -> Result<R, InvalidRequest> {
     let (api, version) = (header.api, header.version);
     let malformed = InvalidRequest::Body { api, version };
-    if R::KEY != api.key() || !shape::fits(api, version, body) {
+    if !shape::fits(api, version, body) {
         return Err(malformed);
     }
     R::decode(&mut body.clone(), version).map_err(|_| malformed)

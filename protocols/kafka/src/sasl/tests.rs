@@ -29,7 +29,10 @@ fn a_connection_string_is_read_in_both_forms() {
         ("HostName=hub.example;SharedAccessKeyName=reader;SharedAccessKey=a2V5PQ==", expected("hub.example", None)),
         ("HostName=localhost:9093;SharedAccessKeyName=reader;SharedAccessKey=a2V5PQ==\n", expected("localhost", None)),
         ("Endpoint=sb://hub.example/;SharedAccessKeyName=reader;SharedAccessKey=a2V5PQ==", expected("hub.example", None)),
-        ("Endpoint=sb://hub.example:9093/;SharedAccessKeyName=reader;SharedAccessKey=a2V5PQ==;EntityPath=events", expected("hub.example", Some("events"))),
+        (
+            "Endpoint=sb://hub.example:9093/;SharedAccessKeyName=reader;SharedAccessKey=a2V5PQ==;EntityPath=events",
+            expected("hub.example", Some("events")),
+        ),
         ("sharedaccesskey=a2V5PQ==;Endpoint=sb://[::1]:9093;SHAREDACCESSKEYNAME=reader;EntityPath=;Other=1;", expected("[::1]", None)),
     ];
     for (text, expected) in cases {

@@ -64,12 +64,8 @@ pub(super) fn fields(api: Api) -> &'static [Field] {
     }
 }
 
-const PRODUCE: &[Field] = &[
-    since(3, Text),
-    always(I16),
-    always(I32),
-    always(Each(&[always(Text), always(Each(&[always(I32), always(Blob)]))])),
-];
+const PRODUCE: &[Field] =
+    &[since(3, Text), always(I16), always(I32), always(Each(&[always(Text), always(Each(&[always(I32), always(Blob)]))]))];
 
 const FETCH: &[Field] = &[
     always(I32),
@@ -84,14 +80,12 @@ const FETCH: &[Field] = &[
     since(11, Text),
 ];
 
-const FETCH_PARTITION: &[Field] =
-    &[always(I32), since(9, I32), always(I64), since(12, I32), since(5, I64), always(I32)];
+const FETCH_PARTITION: &[Field] = &[always(I32), since(9, I32), always(I64), since(12, I32), since(5, I64), always(I32)];
 
 const LIST_OFFSETS: &[Field] =
     &[always(I32), since(2, I8), always(Each(&[always(Text), always(Each(&[always(I32), since(4, I32), always(I64)]))]))];
 
-const METADATA: &[Field] =
-    &[always(Each(&[since(10, UUID), always(Text)])), since(4, BOOL), between(8, 10, BOOL), since(8, BOOL)];
+const METADATA: &[Field] = &[always(Each(&[since(10, UUID), always(Text)])), since(4, BOOL), between(8, 10, BOOL), since(8, BOOL)];
 
 const OFFSET_COMMIT: &[Field] = &[
     always(Text),
@@ -126,15 +120,8 @@ const HEARTBEAT: &[Field] = &[always(Text), always(I32), always(Text), since(3, 
 
 const LEAVE_GROUP: &[Field] = &[always(Text), until(2, Text), since(3, Each(&[always(Text), always(Text), since(5, Text)]))];
 
-const SYNC_GROUP: &[Field] = &[
-    always(Text),
-    always(I32),
-    always(Text),
-    since(3, Text),
-    since(5, Text),
-    since(5, Text),
-    always(Each(&[always(Text), always(Blob)])),
-];
+const SYNC_GROUP: &[Field] =
+    &[always(Text), always(I32), always(Text), since(3, Text), since(5, Text), since(5, Text), always(Each(&[always(Text), always(Blob)]))];
 
 const DESCRIBE_GROUPS: &[Field] = &[always(TextEach), since(3, BOOL)];
 
@@ -165,8 +152,7 @@ const INIT_PRODUCER_ID: &[Field] = &[always(Text), always(I32), since(3, I64), s
 const OFFSET_FOR_LEADER_EPOCH: &[Field] =
     &[since(3, I32), always(Each(&[always(Text), always(Each(&[always(I32), always(I32), always(I32)]))]))];
 
-const DESCRIBE_CONFIGS: &[Field] =
-    &[always(Each(&[always(I8), always(Text), always(TextEach)])), always(BOOL), since(3, BOOL)];
+const DESCRIBE_CONFIGS: &[Field] = &[always(Each(&[always(I8), always(Text), always(TextEach)])), always(BOOL), since(3, BOOL)];
 
 const ALTER_CONFIGS: &[Field] = &[always(Each(&[always(I8), always(Text), always(Each(&[always(Text), always(Text)]))])), always(BOOL)];
 

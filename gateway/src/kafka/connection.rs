@@ -1,0 +1,220 @@
+//! One admitted connection: requests in, answers out in the order of requests.
+//!
+//! Two halves share the task. The intake reads a request, and has it carried out; the outlet waits
+//! for what must become durable and sends. Produce requests are staged one after the other and
+//! wait for the disk together; any other request waits until all before it are answered, and none
+//! is carried out beside it. So no client sees the effects of two requests in another order than
+//! it sent them, and a producer that sends ahead is not slowed by the time of a sync.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_proto::wire::{self, Api, Incoming, InvalidRequest, OldProduce, RequestHeader, Unwritable};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+
+use super::authentication::Admitted;
+use super::budget::Share;
+use super::dispatch::{self, Answer};
+use super::frames::{FrameError, FrameReader, FrameWriter};
+use super::session::Session;
+
+/// Largest request: the largest batch, and as much again for a request with several.
+pub(super) const FRAME_BYTES_MAX: usize = 2 * model::limits::EVENT_BYTES_MAX;
+/// Requests of one connection that are carried out and not yet answered.
+const PIPELINE_REQUESTS: u32 = 64;
+/// Bytes of those.
+const PIPELINE_BYTES: usize = 4 * FRAME_BYTES_MAX;
+/// A connection without a request for this long is closed, as Kafka does; clients reconnect.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+pub(super) enum Ending {
+    /// It carries nothing more.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The peer does not speak the protocol as it must.
+    #[error(transparent)]
+    Request(#[from] InvalidRequest),
+    /// An answer of ours is wrong.
+    #[error(transparent)]
+    Unwritable(#[from] Unwritable),
+    /// A produce request that wants no answer failed, which is the only way to say so.
+    #[error("a produce request without acknowledgement failed: {0}")]
+    Unacknowledged(String),
+    /// Nothing came for too long.
+    #[error("no request for {} s", IDLE_TIMEOUT.as_secs())]
+    Idle,
+    /// The policy changed or is gone, or the certificate expired.
+    #[error("the grant does not hold any more")]
+    GrantEnded,
+    /// The hub is stopping.
+    #[error("the hub is stopping")]
+    Stopping,
+}
+
+/// A request on its way to its answer.
+struct UnderWay {
+    header: RequestHeader,
+    answer: Answer,
+    /// The request's bytes, its place in the pipeline and its share of that.
+    _held: (Share, OwnedSemaphorePermit, OwnedSemaphorePermit),
+}
+
+/// Serves requests until the connection ends.
+pub(super) async fn run<R, W>(admitted: Admitted, reader: FrameReader<R>, mut writer: FrameWriter<W>)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let Admitted { session, first } = admitted;
+    let (answers, queue) = mpsc::channel(PIPELINE_REQUESTS as usize);
+    let intake = Intake {
+        session: &session,
+        reader,
+        answers,
+        turns: Arc::new(Semaphore::new(PIPELINE_REQUESTS as usize)),
+        room: Arc::new(Semaphore::new(PIPELINE_BYTES)),
+    };
+    let served = async {
+        let (ending, ()) = tokio::try_join!(async { Ok(intake.run(first).await) }, send_answers(queue, &mut writer))?;
+        Ok::<Ending, Ending>(ending)
+    };
+    let ending = tokio::select! {
+        biased;
+        () = session.grant.ended() => Ending::GrantEnded,
+        served = served => served.unwrap_or_else(|ending| ending),
+    };
+    report(&session, &ending);
+    writer.close().await;
+}
+
+/// Who goes, goes quietly; who is closed leaves a line.
+fn report(session: &Session, ending: &Ending) {
+    let (peer, policy) = (session.peer, &session.grant.name);
+    match ending {
+        Ending::Frame(FrameError::HungUp | FrameError::Broken(_)) | Ending::Idle | Ending::Stopping => {
+            tracing::debug!(%peer, policy, reason = %ending, "a Kafka connection ended");
+        }
+        Ending::Unwritable(_) => tracing::error!(%peer, policy, reason = %ending, "closed a Kafka connection; this is a defect of the hub"),
+        Ending::Frame(_) | Ending::Request(_) | Ending::Unacknowledged(_) | Ending::GrantEnded => {
+            tracing::info!(%peer, policy, reason = %ending, "closed a Kafka connection");
+        }
+    }
+}
+
+struct Intake<'a, R> {
+    session: &'a Session,
+    reader: FrameReader<R>,
+    answers: mpsc::Sender<UnderWay>,
+    turns: Arc<Semaphore>,
+    room: Arc<Semaphore>,
+}
+
+impl<R: AsyncRead + Unpin> Intake<'_, R> {
+    /// Takes requests until none can follow. What was taken is still to be answered.
+    async fn run(mut self, first: Option<Incoming>) -> Ending {
+        if let Some(incoming) = first
+            && let Err(ending) = self.take(incoming, 0, Share::none()).await
+        {
+            return ending;
+        }
+        loop {
+            if let Err(ending) = self.next().await {
+                return ending;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<(), Ending> {
+        let drain = &self.session.hub.drain;
+        let length = tokio::select! {
+            biased;
+            () = drain.begun() => return Err(Ending::Stopping),
+            length = timeout(IDLE_TIMEOUT, self.reader.length(FRAME_BYTES_MAX)) => length.map_err(|_| Ending::Idle)??,
+        };
+        let share = self.session.hub.kafka.request(length).await;
+        let frame = self.reader.body(length).await?;
+        self.session.hub.metrics.kafka_received(length);
+        self.take(wire::request(frame)?, length, share).await
+    }
+
+    /// Has a request carried out, when its turn has come.
+    async fn take(&mut self, incoming: Incoming, length: usize, share: Share) -> Result<(), Ending> {
+        let turns = if is_produce(&incoming) { 1 } else { PIPELINE_REQUESTS };
+        let turn = permit(&self.turns, turns as usize).await;
+        let room = permit(&self.room, length.min(PIPELINE_BYTES)).await;
+        if !self.session.grant.is_current() {
+            return Err(Ending::GrantEnded);
+        }
+        let (header, answer) = match incoming {
+            Incoming::Request { header, body } => {
+                let answer = self.carried_out(&header, dispatch::answer(self.session, &header, &body)).await?;
+                (header, answer)
+            }
+            Incoming::UnknownApiVersions { correlation_id } => {
+                let header = RequestHeader { api: Api::ApiVersions, version: 0, correlation_id, client_id: None };
+                (header, Answer::Frame(vec![wire::unknown_api_versions(correlation_id)?], Share::none()))
+            }
+            Incoming::OldProduce { header, body } => {
+                let refused = OldProduce::decode(&header, &body)?;
+                let frame = if refused.acks == 0 { Vec::new() } else { vec![refused.refusal(&header)] };
+                (header, Answer::Frame(frame, Share::none()))
+            }
+        };
+        let under_way = UnderWay { header, answer, _held: (share, turn, room) };
+        // The outlet ends before the intake only together with the connection.
+        self.answers.send(under_way).await.map_err(|_| Ending::Stopping)
+    }
+
+    /// Waits for a handler. One that may wait for others, and has no effect that must not be cut,
+    /// is given up when the peer is gone or the hub stops.
+    async fn carried_out<F>(&mut self, header: &RequestHeader, handled: F) -> Result<Answer, Ending>
+    where
+        F: Future<Output = Result<Answer, Ending>>,
+    {
+        if !may_wait(header.api) {
+            return handled.await;
+        }
+        tokio::select! {
+            biased;
+            answer = handled => answer,
+            gone = self.reader.hung_up() => Err(gone.into()),
+            () = self.session.hub.drain.begun() => Err(Ending::Stopping),
+        }
+    }
+}
+
+fn is_produce(incoming: &Incoming) -> bool {
+    matches!(incoming, Incoming::Request { header: RequestHeader { api: Api::Produce, .. }, .. })
+}
+
+/// Whether a request may be parked until others do something.
+fn may_wait(api: Api) -> bool {
+    matches!(api, Api::Fetch | Api::JoinGroup | Api::SyncGroup)
+}
+
+async fn permit(semaphore: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {
+    match Arc::clone(semaphore).acquire_many_owned(count as u32).await {
+        Ok(permit) => permit,
+        // Nobody closes it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// Sends answers in the order in which their requests were taken.
+async fn send_answers<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<UnderWay>, writer: &mut FrameWriter<W>) -> Result<(), Ending> {
+    while let Some(UnderWay { header, answer, _held }) = queue.recv().await {
+        let (pieces, _share) = match answer {
+            Answer::Frame(pieces, share) => (pieces, share),
+            Answer::Produced(staged) => (staged.settled(&header).await?, Share::none()),
+        };
+        if !pieces.is_empty() {
+            writer.send(&pieces).await?;
+        }
+    }
+    Ok(())
+}

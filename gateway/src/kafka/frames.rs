@@ -1,0 +1,124 @@
+//! Frames over a socket: one buffer of the right size a request, none while nothing comes.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use kafka_proto::wire::{FrameLength, frame_length};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::observe::Metrics;
+
+/// From a request's length to its last byte.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer may take nothing of what is sent to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why a connection carries nothing more.
+#[derive(Debug, Error)]
+pub(super) enum FrameError {
+    /// The peer closed it between two requests.
+    #[error("the peer hung up")]
+    HungUp,
+    /// It broke, or ended in the middle of a request.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    /// A request is too large, or none.
+    #[error(transparent)]
+    Length(#[from] FrameLength),
+    /// A request's rest did not come.
+    #[error("a request was not complete within {} s", BODY_TIMEOUT.as_secs())]
+    Slow,
+    /// The peer reads nothing.
+    #[error("the peer has read nothing for {} s", WRITE_TIMEOUT.as_secs())]
+    Stuck,
+}
+
+/// The receiving half of a connection.
+#[derive(Debug)]
+pub(super) struct FrameReader<R> {
+    stream: R,
+    /// The length field of the next frame, as far as it is here.
+    field: [u8; 4],
+    filled: usize,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(super) fn new(stream: R) -> Self {
+        Self { stream, field: [0; 4], filled: 0 }
+    }
+
+    /// Waits for the next request and gives its length, of which `max` bytes are accepted. Its
+    /// body is read by [`FrameReader::body`]. May be dropped while it waits, and asked again.
+    pub(super) async fn length(&mut self, max: usize) -> Result<usize, FrameError> {
+        self.fill().await?;
+        Ok(frame_length(self.field, max)?)
+    }
+
+    /// Reads a request whose length is known. Not to be dropped before it is done.
+    pub(super) async fn body(&mut self, length: usize) -> Result<Bytes, FrameError> {
+        self.filled = 0;
+        let mut body = BytesMut::with_capacity(length);
+        let read = async {
+            let mut rest = (&mut self.stream).take(length as u64);
+            while rest.read_buf(&mut body).await? > 0 {}
+            Ok::<_, io::Error>(())
+        };
+        timeout(BODY_TIMEOUT, read).await.map_err(|_| FrameError::Slow)??;
+        if body.len() < length { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) } else { Ok(body.freeze()) }
+    }
+
+    /// Waits until the peer is gone. A request that comes meanwhile waits, and hides it.
+    pub(super) async fn hung_up(&mut self) -> FrameError {
+        match self.fill().await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), FrameError> {
+        while let Some(rest) = self.field.get_mut(self.filled..).filter(|rest| !rest.is_empty()) {
+            match self.stream.read(rest).await? {
+                0 if self.filled == 0 => return Err(FrameError::HungUp),
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                count => self.filled += count,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sending half of a connection.
+#[derive(Debug)]
+pub(super) struct FrameWriter<W> {
+    stream: W,
+    metrics: Metrics,
+}
+
+impl<W: AsyncWrite + Unpin> FrameWriter<W> {
+    pub(super) fn new(stream: W, metrics: Metrics) -> Self {
+        Self { stream, metrics }
+    }
+
+    /// Sends a frame, given in pieces.
+    pub(super) async fn send(&mut self, pieces: &[Bytes]) -> Result<(), FrameError> {
+        for piece in pieces {
+            let mut rest = piece.as_ref();
+            while !rest.is_empty() {
+                let sent = timeout(WRITE_TIMEOUT, self.stream.write(rest)).await.map_err(|_| FrameError::Stuck)??;
+                rest = rest.get(sent..).filter(|_| sent > 0).ok_or(io::Error::from(io::ErrorKind::WriteZero))?;
+            }
+            self.metrics.kafka_sent(piece.len());
+        }
+        timeout(WRITE_TIMEOUT, self.stream.flush()).await.map_err(|_| FrameError::Stuck)??;
+        Ok(())
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(&mut self) {
+        // The peer may be gone already.
+        let _ = timeout(Duration::from_secs(5), self.stream.shutdown()).await;
+    }
+}
