@@ -116,6 +116,9 @@ pub struct PartitionCount(u32);
 pub struct InvalidPartitionCount(u32);
 
 impl PartitionCount {
+    /// A single partition.
+    pub const ONE: Self = Self(1);
+
     /// The count as a number.
     pub fn get(self) -> u32 {
         self.0

@@ -2,6 +2,7 @@
 //! those of our own additions.
 
 mod command;
+mod consumer_group;
 mod error;
 mod event;
 mod event_hub;
@@ -11,6 +12,7 @@ mod trust;
 mod twin;
 
 pub use command::{CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, PurgeResult};
+pub use consumer_group::{AssignedPartition, ConsumerGroupInfo, ConsumerGroupMember, ConsumerGroupOffset};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{EventBody, EventGap, EventItem, EventLine};
 pub use event_hub::{
