@@ -43,7 +43,10 @@ struct Handle {
 
 /// Who runs writer and keeper.
 enum Drive {
-    Threads { writer: JoinHandle<()>, keeper: JoinHandle<()> },
+    Threads {
+        writer: JoinHandle<()>,
+        keeper: JoinHandle<()>,
+    },
     #[cfg(feature = "testkit")]
     Manual(Box<Writer>),
 }

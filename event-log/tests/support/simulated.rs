@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::{Config, Disk, EventHubDefinition, EventLog, Faults, FaultyDisk, Health, LogFailed, Origin, Reader, Retention, Start, Ticket};
+use event_log::{
+    Config, Disk, EventHubDefinition, EventLog, Faults, FaultyDisk, Health, LogFailed, Origin, Reader, Retention, Start, Ticket,
+};
 use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
 
 use crate::support::{Item, batch, drain, kept, manual_clock};
@@ -237,7 +239,12 @@ impl Simulation {
             match line.key.0.0 {
                 LIMITED => {
                     let is_old = now.saturating_since(newest.appended) > KEPT_TIME;
-                    assert!(is_old || left >= KEPT_BYTES, "seed {seed}: event {first} of {:?} went at {now}: {}", line.key, newest.appended);
+                    assert!(
+                        is_old || left >= KEPT_BYTES,
+                        "seed {seed}: event {first} of {:?} went at {now}: {}",
+                        line.key,
+                        newest.appended
+                    );
                 }
                 RELEASED => assert!(first <= line.released, "seed {seed}: {first} went, {} were released", line.released),
                 _ => panic!("seed {seed}: nothing lets events of {:?} go", line.key),
