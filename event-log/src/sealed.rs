@@ -149,7 +149,6 @@ impl SealedFile {
         &self.footer.lost
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "what producers sent last is not noted yet"))]
     /// The notes given when the file was made; `None` if they do not verify.
     ///
     /// # Errors
