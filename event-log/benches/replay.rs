@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use event_log::{Batch, BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock, Origin, RealDisk, Record, Start};
+use event_log::{Batch, BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock, Origin, RealDisk, Record, Retention, Start};
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId};
 
@@ -38,7 +38,9 @@ fn main() {
 }
 
 fn open(directory: &Path) -> EventLog {
-    let hubs = [EventHubDefinition { id: HUB, partitions: PartitionCount::try_from(PARTITIONS).expect("in bounds") }];
+    let partitions = PartitionCount::try_from(PARTITIONS).expect("in bounds");
+    let retention = Retention::Limits { time: Duration::MAX, bytes: None };
+    let hubs = [EventHubDefinition { id: HUB, partitions, retention }];
     let opened = EventLog::open(directory, Arc::new(RealDisk), Config::default(), Clock::system(), &hubs);
     opened.expect("the log opens").0
 }

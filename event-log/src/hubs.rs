@@ -76,6 +76,7 @@ pub(crate) fn remove(shared: &Shared, hub: EventHubId) -> Result<(), RemoveError
         lock(&shared.undefined).retain(|(owner, _), _| *owner != hub);
         hubs.defined.remove(&hub)
     };
+    lock(&shared.staging).producers.forget(hub);
     for partition in removed.iter().flat_map(|hub| hub.partitions.iter()) {
         partition.is_removed.store(true, Ordering::Release);
         partition.grown.notify_waiters();
@@ -84,7 +85,6 @@ pub(crate) fn remove(shared: &Shared, hub: EventHubId) -> Result<(), RemoveError
     let _keeper = lock(&shared.keeper);
     write(&shared.catalogue).forget_hub(hub);
     lock(&shared.health).forget_lost(|range| range.hub == hub);
-    lock(&shared.staging).producers.forget(hub);
     remove_files(shared, hub)
 }
 

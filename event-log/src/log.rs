@@ -404,7 +404,7 @@ fn open_with(
         clock,
         hubs: RwLock::new(Hubs::default()),
         undefined: Mutex::new(recovered.positions.take()),
-        staging: Mutex::new(Staging::new(recovered.producers)),
+        staging: Mutex::new(Staging::new(std::mem::take(&mut recovered.producers))),
         staged: Condvar::new(),
         refuses: AtomicBool::new(false),
         budget: Semaphore::new(config.staged_bytes_max),

@@ -9,7 +9,7 @@
 mod directory;
 mod positions;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub(crate) fn recover(workshop: &Workshop) -> Result<Recovered, OpenError> {
     let (disk, path) = (&*workshop.disk, &workshop.directory);
     let found = directory::read(disk, path, workshop.segment_bytes)?;
     let mut recovery = Recovery::default();
-    recovery.note_sealed(&found);
+    recovery.note_sealed(&found).map_err(|source| OpenError::Disk { operation: "reading", path: path.clone(), source })?;
     if found.segments.is_empty() {
         return recovery.begin_segment(workshop, found);
     }
@@ -117,7 +117,7 @@ struct Recovery {
 
 impl Recovery {
     /// Takes over what the sealed files know, and that some cannot be read.
-    fn note_sealed(&mut self, found: &Directory) {
+    fn note_sealed(&mut self, found: &Directory) -> io::Result<()> {
         self.report.sealed_files = found.sealed.len();
         self.report.damaged_files = found.damaged.iter().map(|file| file.path.clone()).collect();
         let hubs: HashSet<EventHubId> = found.damaged.iter().map(|file| file.hub).collect();
@@ -130,22 +130,25 @@ impl Recovery {
             }
             self.positions.note_lost(file.lost());
         }
-        self.restore_producers(&found.sealed);
+        self.restore_producers(&found.sealed)
     }
 
-    /// Takes over the idempotent producers that the newest file of each hub knows. Without them
-    /// a batch sent again is stored again, which is no reason not to open.
-    fn restore_producers(&mut self, sealed: &[SealedFile]) {
-        let newest: BTreeMap<EventHubId, &SealedFile> = sealed.iter().map(|file| (file.hub(), file)).collect();
-        for (hub, file) in newest {
-            let is_restored = match file.notes() {
-                Ok(Some(snapshot)) => snapshot.is_empty() || self.producers.restore(hub, &snapshot).is_ok(),
-                Ok(None) | Err(_) => false,
-            };
-            if !is_restored {
-                tracing::warn!(file = %file.path().display(), "the idempotent producers in a sealed file cannot be read");
+    /// Takes over what a hub's newest file notes of its idempotent producers, or, where that does
+    /// not verify, the one before.
+    fn restore_producers(&mut self, sealed: &[SealedFile]) -> io::Result<()> {
+        let mut restored = HashSet::new();
+        for file in sealed.iter().rev().filter(|file| !file.parts().is_empty()) {
+            if restored.contains(&file.hub()) {
+                continue;
+            }
+            let notes = file.notes()?.filter(|notes| self.producers.restore(file.hub(), notes).is_ok());
+            if notes.is_some() {
+                restored.insert(file.hub());
+            } else {
+                tracing::warn!(file = %file.path().display(), "the notes on idempotent producers do not verify");
             }
         }
+        Ok(())
     }
 
     /// Begins the first segment of a log, or the next one where a log has lost all it had.

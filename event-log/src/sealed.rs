@@ -159,6 +159,7 @@ impl SealedFile {
         Ok((crc32c::crc32c_append(self.identity.seed(), &bytes) == notes.checksum).then(|| bytes.into()))
     }
 
+    #[cfg(test)]
     /// Whether a block of the index was found that does not verify. Costs speed only.
     pub(crate) fn has_index_damage(&self) -> bool {
         self.has_index_damage.load(Ordering::Relaxed)

@@ -28,7 +28,6 @@ fn what_was_acknowledged_survives_every_seed() {
     // A simulation that stays in calm waters proves nothing.
     let Reached { sealed, files_removed, recycled, refused, removals } = reached;
     let least = sealed.min(files_removed).min(recycled).min(refused).min(removals);
-    println!("{reached:?}");
     assert!(least >= seeds / 10, "{reached:?} in {seeds} seeds");
 }
 

@@ -321,6 +321,47 @@ fn a_gap_and_an_old_epoch_are_refused_and_store_nothing() {
 }
 
 #[test]
+fn producers_are_known_when_all_their_segments_are_sealed_and_used_again() {
+    let disk = FaultyDisk::new(3);
+    let log = open(&disk);
+    let first = send(&log, P0, producer(0, 0), &[b"x", b"y"]).expect("staged").first();
+    for _ in 0..4 {
+        let segments = log.statistics().segments;
+        while log.statistics().segments == segments {
+            send(&log, P0, NOBODY, &[&[0; 4000]]).expect("staged");
+            while log.commit_staged() {}
+        }
+        while log.seal_oldest().expect("sealed") {}
+    }
+    drop(log);
+    let log = open(&disk);
+    assert_eq!(durable(&send(&log, P0, producer(0, 0), &[b"x", b"y"]).expect("a repeat")), Some(first));
+    assert!(matches!(send(&log, P0, producer(0, 3), &[b"z"]), Err(StageError::OutOfOrderSequence { expected: 2, got: 3 })));
+}
+
+#[test]
+fn a_batch_refused_by_a_full_disk_may_be_sent_again() {
+    let disk = FaultyDisk::new(3);
+    let log = open(&disk);
+    disk.set_faults(Faults { capacity: Some(100 * 1024), ..Faults::default() });
+    let mut sequence = 0;
+    let refused = loop {
+        let ticket = send(&log, P0, producer(0, sequence), &[&[0; 4000]]).expect("staged");
+        log.commit_staged();
+        match ticket.try_get().expect("resolved") {
+            Ok(_) => sequence += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(refused, LogFailed::Full { .. }));
+    disk.set_faults(Faults::default());
+    log.commit_staged();
+    let again = send(&log, P0, producer(0, sequence), &[&[0; 4000]]).expect("staged");
+    log.commit_staged();
+    assert_eq!(durable(&again), Some(SequenceNumber(i64::from(sequence))));
+}
+
+#[test]
 fn producers_are_known_again_after_a_crash() {
     let disk = FaultyDisk::new(3);
     let log = open(&disk);

@@ -178,8 +178,22 @@ impl State {
             self.lose_sectors(&mut file);
             self.files.insert(id, file);
         }
-        if self.next_random().is_multiple_of(2) {
-            self.durable_names.clone_from(&self.names);
+        self.lose_names();
+    }
+
+    /// Each file whose name was not synced has its old name or its new one: no order holds
+    /// between the changes of different files.
+    fn lose_names(&mut self) {
+        let by_file = |names: &BTreeMap<PathBuf, u64>| names.iter().map(|(path, id)| (*id, path.clone())).collect::<BTreeMap<_, _>>();
+        let (old, new) = (by_file(&self.durable_names), by_file(&self.names));
+        let ids: BTreeSet<u64> = old.keys().chain(new.keys()).copied().collect();
+        self.durable_names.clear();
+        for id in ids {
+            let (old, new) = (old.get(&id), new.get(&id));
+            let is_kept = old == new || self.next_random().is_multiple_of(2);
+            if let Some(path) = if is_kept { new } else { old } {
+                self.durable_names.insert(path.clone(), id);
+            }
         }
         self.names.clone_from(&self.durable_names);
     }

@@ -3,7 +3,6 @@
 use model::PartitionId;
 use proptest::prelude::*;
 
-use super::snapshot::MalformedSnapshot;
 use super::*;
 use crate::error::LogFailed;
 
