@@ -14,6 +14,7 @@ use twins::{EventHub, StoredCa, Twins};
 
 use crate::drain::Drain;
 use crate::event_hubs::{self, EventHubs};
+use crate::groups::{self, Groups};
 use crate::kafka::{self, Advertised};
 use crate::mqtt::Sessions;
 use crate::observe::Metrics;
@@ -55,6 +56,8 @@ pub(crate) struct Hub {
     pub log: EventLog,
     /// The event hubs in it.
     pub event_hubs: EventHubs,
+    /// Who reads them together, and how far.
+    pub groups: Groups,
     /// The way into it.
     pub telemetry: Telemetry,
     /// Who is connected.
@@ -98,6 +101,9 @@ pub(crate) enum HubOpenError {
         /// Why.
         source: event_log::OpenError,
     },
+    /// What the log remembers of consumer groups.
+    #[error("cannot read the offsets of consumer groups")]
+    Groups(#[from] groups::ReplayError),
     /// Recovery of the event log met a fault of our own.
     #[error("recovering the event log panicked")]
     Panicked,
@@ -119,10 +125,12 @@ impl Hub {
         let hubs = twins.event_hubs().await?;
         let (log, report) = open_log(&settings, &clock, &hubs).await?;
         let event_hubs = EventHubs::open(twins.clone(), log.clone(), drain.clone(), &report.undefined_hubs).await?;
+        let groups = Groups::open(log.clone(), event_hubs.clone(), clock.clone(), &drain, groups::Settings::default()).await?;
         let routes = RouteTable::without_routes(EventHubName::events());
         let hub = Self {
             telemetry: Telemetry::new(log.clone(), routes, event_hubs.clone()),
             event_hubs,
+            groups,
             judge: Judge::new(TrustSnapshot::default()),
             presence: Presence::default(),
             sessions: Sessions::default(),
@@ -202,7 +210,7 @@ impl Hub {
 /// Recovery reads the disk for as long as it takes, so it runs beside the runtime.
 async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<(EventLog, RecoveryReport), HubOpenError> {
     let path = settings.data_dir.join("log");
-    let definitions: Vec<_> = hubs.iter().map(event_hubs::definition).collect();
+    let definitions: Vec<_> = hubs.iter().map(event_hubs::definition).chain([groups::internal_event_hub()]).collect();
     let (config, clock) = (settings.log, clock.clone());
     let directory = path.clone();
     let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, Arc::new(RealDisk), config, clock, &definitions));

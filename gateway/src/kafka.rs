@@ -16,6 +16,7 @@ mod connection;
 mod dispatch;
 mod fetch;
 mod frames;
+mod group_requests;
 mod metadata;
 mod offsets;
 mod outcome;

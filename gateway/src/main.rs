@@ -15,6 +15,7 @@ mod dev;
 mod drain;
 mod event_codec;
 mod event_hubs;
+mod groups;
 mod https;
 mod hub;
 mod kafka;

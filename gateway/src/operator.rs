@@ -13,6 +13,7 @@ mod access;
 mod bulk;
 mod certificate_authorities;
 mod commands;
+mod consumer_groups;
 mod devices;
 mod event_hub_policies;
 mod event_hubs;
@@ -86,6 +87,8 @@ fn event_hubs() -> Router {
             needs(SERVICE, get(event_hubs::show))
                 .merge(needs(WRITE, put(event_hubs::create).patch(event_hubs::update).delete(event_hubs::delete))),
         )
+        .route("/eventhubgroups", needs(SERVICE, get(consumer_groups::list)))
+        .route("/eventhubs/{name}/groups", needs(SERVICE, get(consumer_groups::of_event_hub)))
         .route("/eventhubs/{name}/partitions", needs(SERVICE, get(event_hubs::partitions)))
         // Their keys are shown, so to see them is to be able to do what they allow.
         .route("/eventhubs/{name}/policies", needs(WRITE, get(policies::list)))

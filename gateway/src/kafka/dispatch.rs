@@ -25,7 +25,7 @@ use super::connection::Ending;
 use super::outcome::Outcome;
 use super::produce::{self, Staged};
 use super::session::Session;
-use super::{configs, fetch, metadata, offsets, reason, topics};
+use super::{configs, fetch, group_requests, metadata, offsets, reason, topics};
 
 /// What a request comes to.
 #[derive(Debug)]
@@ -64,19 +64,18 @@ pub(super) async fn answer(session: &Session, header: &RequestHeader, body: &Byt
             call.decoded::<ApiVersionsRequest>()?;
             call.with(wire::api_versions())
         }
-        // GROUPS
-        Api::OffsetCommit
-        | Api::OffsetFetch
-        | Api::FindCoordinator
-        | Api::JoinGroup
-        | Api::Heartbeat
-        | Api::LeaveGroup
-        | Api::SyncGroup
-        | Api::DescribeGroups
-        | Api::ListGroups
-        | Api::InitProducerId
-        | Api::DeleteGroups
-        | Api::OffsetDelete => Err(wire::InvalidRequest::UnknownApi { key: header.api.key() }.into()),
+        Api::FindCoordinator => call.with(group_requests::find_coordinator(session, header, &call.decoded()?)),
+        Api::JoinGroup => call.with(group_requests::join(session, header, call.decoded()?).await),
+        Api::SyncGroup => call.with(group_requests::sync(session, header, call.decoded()?).await),
+        Api::Heartbeat => call.with(group_requests::heartbeat(session, &call.decoded()?)),
+        Api::LeaveGroup => call.with(group_requests::leave(session, header, &call.decoded()?)),
+        Api::OffsetCommit => call.with(group_requests::commit(session, header, call.decoded()?).await),
+        Api::OffsetFetch => call.with(group_requests::fetch(session, header, &call.decoded()?)),
+        Api::DescribeGroups => call.with(group_requests::describe_groups(session, header, &call.decoded()?)),
+        Api::ListGroups => call.with(group_requests::list_groups(session, header, &call.decoded()?)),
+        Api::DeleteGroups => call.with(group_requests::delete_groups(session, call.decoded()?).await),
+        Api::OffsetDelete => call.with(group_requests::delete_offsets(session, call.decoded()?).await),
+        Api::InitProducerId => call.with(group_requests::init_producer_id(session, &call.decoded()?).await),
         Api::SaslHandshake => call.with(reason::handshake_after_authentication(&call.decoded()?)),
         Api::SaslAuthenticate => call.with(reason::authentication_after_authentication(&call.decoded()?)),
     }

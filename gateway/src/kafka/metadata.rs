@@ -136,6 +136,6 @@ fn cluster_id(session: &Session) -> StrBytes {
 }
 
 /// What `rights` allow, as a set of bits.
-fn operations(rights: EventHubRights, table: &[(EventHubRights, i32)]) -> i32 {
+pub(super) fn operations(rights: EventHubRights, table: &[(EventHubRights, i32)]) -> i32 {
     table.iter().filter(|(needed, _)| rights.contains(*needed)).fold(0, |bits, (_, operation)| bits | 1 << operation)
 }

@@ -15,7 +15,7 @@ pub(super) trait Outcome: Encodable + HeaderVersion {
     fn error_code(&self) -> i16;
 }
 
-fn first(codes: impl Iterator<Item = i16>) -> i16 {
+pub(super) fn first(codes: impl Iterator<Item = i16>) -> i16 {
     codes.into_iter().find(|code| *code != NONE).unwrap_or(NONE)
 }
 

@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use assignment::{AssignedPartitions, assigned_partitions, subscribed_topics};
+pub use assignment::{AssignedPartitions, assigned_partitions};
 pub use error::{GroupError, JoinRefused};
 pub use id::{GROUP_ID_BYTES_MAX, GroupId, MemberId};
 pub use leave::Leaver;
@@ -141,6 +141,11 @@ impl Group {
     /// The next answer to a parked request.
     pub fn poll_answer(&mut self) -> Option<Answer> {
         self.answers.pop_front()
+    }
+
+    /// Bytes of what members told about themselves and were assigned.
+    pub fn bytes(&self) -> usize {
+        self.members.bytes()
     }
 
     /// When [`Group::handle_timeout`] is to be called. A heartbeat only moves it back, so one that

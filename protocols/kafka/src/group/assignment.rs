@@ -1,8 +1,6 @@
-//! What members of type `consumer` tell each other, read for people and for the check of offset
-//! deletions. The group itself never looks inside.
+//! What a leader of type `consumer` assigns, read for people. The group itself never looks inside.
 //!
 //! ```text
-//! subscription   version i16 | topics: count i32, each a string | …
 //! assignment     version i16 | topics: count i32, each a string and partitions: count i32, each i32 | …
 //! string         length i16 | UTF-8
 //! ```
@@ -33,14 +31,6 @@ pub fn assigned_partitions(assignment: &[u8]) -> Option<Vec<AssignedPartitions>>
         assigned.push(AssignedPartitions { topic, partitions });
     }
     Some(assigned)
-}
-
-/// Reads the topics that a member's metadata subscribes to; `None` if it is not of type
-/// `consumer`.
-pub fn subscribed_topics(metadata: &[u8]) -> Option<Vec<String>> {
-    let mut rest = metadata;
-    let topics = begin(&mut rest)?;
-    (0..topics).map(|_| string(&mut rest)).collect()
 }
 
 /// The number of topics, behind the version.
