@@ -12,6 +12,8 @@ mod api;
 mod fetch_response;
 mod header;
 mod old_produce;
+#[cfg(test)]
+pub(crate) mod samples;
 mod shape;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -204,6 +206,12 @@ pub fn api_versions() -> ApiVersionsResponse {
 pub fn unknown_api_versions(correlation_id: i32) -> Result<Bytes, Unwritable> {
     let header = RequestHeader { api: Api::ApiVersions, version: 0, correlation_id, client_id: None };
     response(&header, &api_versions().with_error_code(UNSUPPORTED_VERSION))
+}
+
+/// Bytes behind a body as its outline has it.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn outlined(api: Api, version: i16, body: &[u8]) -> Option<usize> {
+    shape::remainder(api, version, body).map(<[u8]>::len)
 }
 
 #[cfg(test)]
