@@ -12,6 +12,7 @@ mod support;
 
 mod commands;
 mod crash;
+mod event_hubs;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;
