@@ -74,6 +74,12 @@ impl HubProcess {
         Self::prepared(tempfile::tempdir().expect("a directory"), data_dir.to_owned())
     }
 
+    /// Prepares `data_dir` for a hub that is configured with `more` beside what tests always set.
+    pub(crate) fn configure(data_dir: &Path, more: &str) {
+        fs::create_dir_all(data_dir).expect("the data directory");
+        fs::write(data_dir.join("isthmus.toml"), [CONFIGURATION, more].concat()).expect("the configuration");
+    }
+
     fn prepared(scratch: TempDir, data_dir: PathBuf) -> Self {
         fs::create_dir_all(&data_dir).expect("the data directory");
         let configuration = data_dir.join("isthmus.toml");
@@ -217,31 +223,35 @@ impl HubProcess {
 
     /// Status of `/healthz`.
     pub(crate) fn health(&self) -> u16 {
-        self.scrape("/healthz").0
+        self.try_scrape("/healthz").unwrap_or_else(|error| panic!("/healthz: {error}\n{}", self.log())).0
     }
 
     /// The value of a metric, given with its labels as it is exposed.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let (status, text) = self.scrape("/metrics");
+        self.try_metric(name).unwrap_or_else(|error| panic!("/metrics: {error}\n{}", self.log()))
+    }
+
+    /// The same, of a hub that may be gone.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(crate) fn try_metric(&self, name: &str) -> std::io::Result<f64> {
+        let (status, text) = self.try_scrape("/metrics")?;
         assert_eq!(status, 200, "{text}");
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        value.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
+        Ok(value.unwrap_or_else(|| panic!("{name} is not in\n{text}")))
     }
 
     /// Status and body of a request to the metrics listener.
-    fn scrape(&self, path: &str) -> (u16, String) {
-        let asked = || -> std::io::Result<String> {
-            let mut socket = TcpStream::connect_timeout(&self.ports.metrics, SOON)?;
-            socket.set_read_timeout(Some(SOON))?;
-            write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer)?;
-            Ok(answer)
-        };
-        let answer = asked().unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()));
-        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer with a head");
+    fn try_scrape(&self, path: &str) -> std::io::Result<(u16, String)> {
+        let mut socket = TcpStream::connect_timeout(&self.ports.metrics, SOON)?;
+        socket.set_read_timeout(Some(SOON))?;
+        write!(socket, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(std::io::ErrorKind::UnexpectedEof)?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, body.to_owned())
+        Ok((status, body.to_owned()))
     }
 
     /// Runs and has not panicked.

@@ -41,6 +41,23 @@ impl Ledger {
         self.bodies.values().map(Vec::len).sum()
     }
 
+    /// The same of the newest messages acknowledged; older ones may be gone once those that are
+    /// there take `bytes` or more.
+    ///
+    /// # Panics
+    /// When it is not so.
+    pub(crate) fn assert_holds_tail(&self, events: &StoredEvents, bytes: usize, situation: &str) {
+        assert_eq!(events.gaps, 0, "{situation}: the hub reports losses");
+        for (device, acknowledged) in &self.bodies {
+            let stored = events.bodies(device);
+            let mut before = stored.iter().rev();
+            let held = acknowledged.iter().rev().take_while(|body| before.any(|stored| stored == body));
+            let (count, held_bytes) = held.fold((0, 0), |(count, sum), body| (count + 1, sum + body.len()));
+            let is_kept = count == acknowledged.len() || held_bytes >= bytes;
+            assert!(is_kept, "{situation}: of {} messages of {device} the last {count} are held, {held_bytes} bytes", acknowledged.len());
+        }
+    }
+
     /// Everything acknowledged is among `events`, unchanged, the first appearances in order.
     ///
     /// # Panics

@@ -271,6 +271,7 @@ impl TrustSection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventLogSection {
     pub(crate) segment_size: ByteSize,
+    pub(crate) segment_age: Span,
     pub(crate) staged_max: ByteSize,
     pub(crate) tail_max: ByteSize,
 }
@@ -279,6 +280,7 @@ impl Default for EventLogSection {
     fn default() -> Self {
         Self {
             segment_size: ByteSize(limits::SEGMENT_BYTES),
+            segment_age: Span(event_log::Config::default().segment_age_max),
             staged_max: ByteSize(limits::STAGED_BYTES_MAX as u64),
             tail_max: ByteSize(limits::TAIL_BYTES_MAX as u64),
         }
@@ -288,7 +290,12 @@ impl Default for EventLogSection {
 impl EventLogSection {
     fn read(keys: &mut Keys, faults: &mut Faults) -> Self {
         let default = Self::default();
+        let segment_age = keys.take_or("segment_age", default.segment_age, faults);
+        if !(Duration::from_secs(1)..=Duration::from_secs(7 * 24 * 3600)).contains(&segment_age.0) {
+            faults.add(keys.path_of("segment_age"), "must lie between 1s and 7days");
+        }
         Self {
+            segment_age,
             segment_size: read_size(keys, "segment_size", default.segment_size, "4 MiB", faults),
             staged_max: read_size(keys, "staged_max", default.staged_max, "4 MiB", faults),
             tail_max: read_size(keys, "tail_max", default.tail_max, "1 MiB", faults),

@@ -128,9 +128,9 @@ fn log_config(section: &EventLogSection) -> event_log::Config {
     let bytes = |size: super::units::ByteSize| usize::try_from(size.0).unwrap_or(usize::MAX);
     event_log::Config {
         segment_bytes: section.segment_size.0,
+        segment_age_max: section.segment_age.0,
         staged_bytes_max: bytes(section.staged_max),
         tail_bytes_max: bytes(section.tail_max),
-        ..event_log::Config::default()
     }
 }
 

@@ -97,6 +97,12 @@ impl Collector for Sample {
             ("log_events", "Events made durable", log.events),
             ("log_written_bytes", "Bytes written to the event log, padding included", log.bytes_written),
             ("log_segments", "Segments begun", log.segments),
+            ("log_segments_zeroed", "New files written full of zeros to become segments", log.segments_zeroed),
+            ("log_segments_recycled", "Retired segments taken into use again", log.segments_recycled),
+            ("log_segments_sealed", "Segments rewritten as sealed files", log.segments_sealed),
+            ("log_sealed_files", "Sealed files written", log.sealed_files),
+            ("log_sealed_bytes", "Bytes of sealed files written", log.sealed_bytes),
+            ("log_files_removed", "Sealed files that retention removed", log.files_removed),
         ];
         for (name, help, value) in counters {
             let counter = ConstCounter::new(value);
@@ -104,6 +110,7 @@ impl Collector for Sample {
         }
         let gauges = [
             ("log_staged_bytes", "Bytes accepted and not yet durable", log.staged_bytes as i64),
+            ("log_segments_unsealed", "Full segments that wait to be sealed", log.segments_unsealed as i64),
             ("identities_connected", "Devices and modules connected", self.0.presence.connected_count() as i64),
             ("healthy", "1 while /healthz answers 200", i64::from(Report::of(&self.0).is_available())),
         ];

@@ -4,6 +4,7 @@
 //! therefore also looked at by itself, or the busiest thread would hide the others.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -22,6 +23,8 @@ enum Files {
     All,
     Database,
     Log,
+    /// Sealed files, spares, and the directory they lie in.
+    Sealed,
 }
 
 impl Files {
@@ -30,10 +33,19 @@ impl Files {
         let names: Vec<String> = match self {
             Self::All => Vec::new(),
             Self::Database => ["hub.db", "hub.db-wal", "hub.db-shm"].map(str::to_owned).into(),
-            Self::Log => (1..=8).map(|number| format!("log/{number:020}.log")).chain(["log".to_owned()]).collect(),
+            Self::Log => EPOCHS.map(|epoch| format!("log/{epoch:020}.log")).chain(["log".to_owned()]).collect(),
+            Self::Sealed => EPOCHS.flat_map(sealed_names).chain(["log".to_owned()]).collect(),
         };
         names.iter().flat_map(|name| ["-P".into(), data_dir.join(name).into_os_string()]).collect()
     }
+}
+
+const EPOCHS: RangeInclusive<u64> = 1..=8;
+
+/// What becomes of the segment of `epoch`; the hub's own event hub is 0, `events` is 1.
+fn sealed_names(epoch: u64) -> Vec<String> {
+    let files = [0, 1].map(|hub| format!("log/{epoch:020}-{hub:010}.sealed"));
+    files.into_iter().chain([format!("log/{epoch:020}.spare")]).collect()
 }
 
 /// Where a run begins.
@@ -50,7 +62,12 @@ impl Origin {
 
     /// A hub that has done the job and stopped in order.
     async fn stopped() -> Self {
-        let (scratch, mut hub, promises) = Self::at_work().await;
+        Self::stopped_with("").await
+    }
+
+    /// The same with `more` in its configuration.
+    async fn stopped_with(more: &str) -> Self {
+        let (scratch, mut hub, promises) = Self::at_work(more).await;
         hub.terminate();
         assert!(hub.wait().success());
         Self { left: Some((scratch, promises)) }
@@ -58,14 +75,16 @@ impl Origin {
 
     /// A hub that was killed at work.
     async fn killed() -> Self {
-        let (scratch, mut hub, promises) = Self::at_work().await;
+        let (scratch, mut hub, promises) = Self::at_work("").await;
         hub.kill();
         Self { left: Some((scratch, promises)) }
     }
 
-    async fn at_work() -> (TempDir, HubProcess, Promises) {
+    async fn at_work(more: &str) -> (TempDir, HubProcess, Promises) {
         let scratch = tempfile::tempdir().expect("a directory");
-        let hub = HubProcess::at(&scratch.path().join("data"));
+        let data_dir = scratch.path().join("data");
+        HubProcess::configure(&data_dir, more);
+        let hub = HubProcess::at(&data_dir);
         let mut promises = Promises::none();
         promises.work(&hub).await.expect("the job");
         (scratch, hub, promises)
@@ -116,6 +135,9 @@ async fn is_killed_at(origin: &Origin, calls: &str, files: Files, number: usize,
     killed.is_some()
 }
 
+/// What `events` keeps at least in the test of retention.
+const RETAINED_BYTES: usize = 4 << 20;
+
 const SYNCS: &str = "fdatasync,fsync";
 
 #[tokio::test]
@@ -151,6 +173,36 @@ async fn at_any_call_that_makes_a_segment() {
         }
         kill_at_each("over a segment's end", &origin, SYNCS, Files::All, 1).await;
         kill_at_each("over a segment's end", &origin, "rename,ftruncate,fallocate,unlink", Files::All, 1).await;
+    }
+}
+
+/// A full segment becomes sealed files, then a spare, then a segment again.
+#[tokio::test]
+async fn at_any_call_that_seals_a_segment() {
+    if offers(missing_for_injection()) {
+        let mut origin = Origin::stopped().await;
+        if let Some((_, promises)) = &mut origin.left {
+            promises.large = 24;
+        }
+        for calls in [SYNCS, "rename,unlink", "pwrite64"] {
+            kill_at_each("sealing", &origin, calls, Files::Sealed, 1).await;
+        }
+    }
+}
+
+/// Four segments are filled while the event hub keeps little more than one.
+#[tokio::test]
+async fn at_any_call_that_retention_makes() {
+    if offers(missing_for_injection()) {
+        let kept = format!("[[event_hub]]\nname = \"events\"\nretention_bytes = \"{} MiB\"\n", RETAINED_BYTES >> 20);
+        let mut origin = Origin::stopped_with(&kept).await;
+        if let Some((_, promises)) = &mut origin.left {
+            promises.large = 84;
+            promises.retained_bytes = Some(RETAINED_BYTES);
+        }
+        for calls in [SYNCS, "rename,unlink"] {
+            kill_at_each("retention", &origin, calls, Files::Sealed, 1).await;
+        }
     }
 }
 

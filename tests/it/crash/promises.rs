@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::certificates::client_tls;
+use crate::support::deadline::{SOON, wait_until};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;
 use crate::support::ledger::Ledger;
@@ -36,8 +37,11 @@ pub(super) struct Promises {
     completing: Vec<String>,
     devices: Vec<String>,
     subscribed: bool,
-    /// Messages of 200 KiB that the job sends beside the small ones.
+    /// Messages of 200 KiB that the job sends beside the small ones; then it waits until every
+    /// full segment is sealed.
     pub(super) large: usize,
+    /// Older messages may be gone when those that are there take so many bytes.
+    pub(super) retained_bytes: Option<usize>,
     /// Makes what is written in one job different from what the jobs before wrote.
     job: u64,
 }
@@ -55,6 +59,7 @@ impl Promises {
             devices: Vec::new(),
             subscribed: false,
             large: 0,
+            retained_bytes: None,
             job: 0,
         }
     }
@@ -88,6 +93,9 @@ impl Promises {
             self.subscribe(&mut device).await?;
         }
         self.send_telemetry(&mut device).await?;
+        if self.large > 0 {
+            sealed(hub).await?;
+        }
         self.change_twin(&mut device, &service).await?;
         self.settle_commands(&mut device, &service).await?;
         self.register(&service, &format!("made-{}", self.job)).await
@@ -183,7 +191,11 @@ impl Promises {
     /// When something is not.
     pub(super) async fn assert_kept(&mut self, hub: &HubProcess, situation: &str) {
         let service = hub.service();
-        self.ledger.assert_holds(&service.events().await, situation);
+        let events = service.events().await;
+        match self.retained_bytes {
+            None => self.ledger.assert_holds(&events, situation),
+            Some(bytes) => self.ledger.assert_holds_tail(&events, bytes, situation),
+        }
         for device in &self.devices {
             let shown = service.ask(Method::GET, &identity_path(device), None, None).await;
             assert_eq!(shown.status, 200, "{situation}: {device} was registered");
@@ -238,6 +250,19 @@ async fn connected(hub: &HubProcess) -> Option<Device> {
     let answer = device.try_introduce(&persistent(Version::V311, DEVICE)).await?;
     assert!(answer.code.is_success(), "{answer:?}");
     Some(device)
+}
+
+/// Waits until every full segment is sealed; `None` when the hub went away.
+async fn sealed(hub: &HubProcess) -> Option<()> {
+    let state = |name| hub.try_metric(name).ok();
+    wait_until("sealed segments", SOON, || async {
+        let (waiting, done) = (state("isthmus_log_segments_unsealed"), state("isthmus_log_segments_sealed_total"));
+        match waiting.zip(done) {
+            None => Some(None),
+            Some((waiting, done)) => (waiting == 0.0 && done > 0.0).then_some(Some(())),
+        }
+    })
+    .await
 }
 
 async fn received_command(device: &mut Device) -> Option<Publish> {
