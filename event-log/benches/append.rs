@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use event_log::{Batch, BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock, Origin, RealDisk, Record, Start};
+use event_log::{Batch, BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock, Origin, RealDisk, Record, Retention, Start};
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId, SequenceNumber};
 
@@ -46,7 +46,9 @@ fn build(builder: &mut BatchBuilder, headers: &HeaderBlock, records: usize) -> B
 }
 
 fn open(directory: &Path, partitions: u32) -> EventLog {
-    let hubs = [EventHubDefinition { id: HUB, partitions: PartitionCount::try_from(partitions).expect("in bounds") }];
+    let partitions = PartitionCount::try_from(partitions).expect("in bounds");
+    let retention = Retention::Limits { time: Duration::MAX, bytes: None };
+    let hubs = [EventHubDefinition { id: HUB, partitions, retention }];
     let opened = EventLog::open(directory, Arc::new(RealDisk), Config::default(), Clock::system(), &hubs);
     opened.expect("the log opens").0
 }

@@ -19,6 +19,20 @@ pub struct Statistics {
     pub staged_bytes: u64,
     /// Segments begun.
     pub segments: u64,
+    /// New files written full of zeros to become segments.
+    pub segments_zeroed: u64,
+    /// Retired segments taken into use again.
+    pub segments_recycled: u64,
+    /// Segments rewritten as sealed files.
+    pub segments_sealed: u64,
+    /// Segments that wait to be sealed.
+    pub segments_unsealed: u64,
+    /// Sealed files written.
+    pub sealed_files: u64,
+    /// Their bytes.
+    pub sealed_bytes: u64,
+    /// Sealed files that retention removed.
+    pub files_removed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +43,12 @@ pub(crate) struct Counters {
     events: AtomicU64,
     bytes_written: AtomicU64,
     segments: AtomicU64,
+    segments_zeroed: AtomicU64,
+    segments_recycled: AtomicU64,
+    segments_sealed: AtomicU64,
+    sealed_files: AtomicU64,
+    sealed_bytes: AtomicU64,
+    files_removed: AtomicU64,
 }
 
 impl Counters {
@@ -45,7 +65,25 @@ impl Counters {
         self.syncs.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn statistics(&self, staged_bytes: u64) -> Statistics {
+    pub(crate) fn note_zeroed(&self) {
+        self.segments_zeroed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_recycled(&self) {
+        self.segments_recycled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_sealed(&self, files: u64, bytes: u64) {
+        self.segments_sealed.fetch_add(1, Ordering::Relaxed);
+        self.sealed_files.fetch_add(files, Ordering::Relaxed);
+        self.sealed_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note_file_removed(&self) {
+        self.files_removed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn statistics(&self, staged_bytes: u64, segments_unsealed: u64) -> Statistics {
         Statistics {
             groups: self.groups.load(Ordering::Relaxed),
             syncs: self.syncs.load(Ordering::Relaxed),
@@ -54,6 +92,13 @@ impl Counters {
             bytes_written: self.bytes_written.load(Ordering::Relaxed),
             staged_bytes,
             segments: self.segments.load(Ordering::Relaxed),
+            segments_zeroed: self.segments_zeroed.load(Ordering::Relaxed),
+            segments_recycled: self.segments_recycled.load(Ordering::Relaxed),
+            segments_sealed: self.segments_sealed.load(Ordering::Relaxed),
+            segments_unsealed,
+            sealed_files: self.sealed_files.load(Ordering::Relaxed),
+            sealed_bytes: self.sealed_bytes.load(Ordering::Relaxed),
+            files_removed: self.files_removed.load(Ordering::Relaxed),
         }
     }
 }

@@ -20,6 +20,13 @@ pub enum LogFailed {
         /// What failed.
         reason: Arc<str>,
     },
+    /// No further segment can be prepared, most likely because the disk is full. Nothing of the
+    /// batch is stored. The log tries again every second and goes on by itself.
+    #[error("the event log has no room: {reason}")]
+    Full {
+        /// What failed.
+        reason: Arc<str>,
+    },
 }
 
 /// No such partition.
@@ -95,6 +102,12 @@ pub enum DefineError {
         /// Partitions asked for.
         requested: u32,
     },
+    /// The hub was removed; its number is not given again.
+    #[error("event hub {} was removed", hub.0)]
+    Removed {
+        /// The event hub.
+        hub: EventHubId,
+    },
     /// The positions of all partitions would not fit into the head of a segment.
     #[error("{requested} partitions in all; a segment of this size has room for the positions of {max}")]
     TooManyPartitions {
@@ -102,6 +115,22 @@ pub enum DefineError {
         requested: usize,
         /// The most there can be.
         max: usize,
+    },
+}
+
+/// Why the files of a removed event hub are not all gone. Its events are unreadable all the same;
+/// removing it again goes on.
+#[derive(Debug, Error)]
+pub enum RemoveError {
+    /// The disk refused.
+    #[error("{operation} {}", path.display())]
+    Disk {
+        /// What was attempted.
+        operation: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
     },
 }
 
@@ -150,13 +179,22 @@ pub enum ReadError {
     #[error("events {} to {} of the partition are lost to damage on disk", .0.from, .0.to)]
     Gap(LostRange),
     /// The disk refused to read; the reader stands where it stood.
-    #[error("reading segment {epoch} of the event log")]
+    #[error("reading the events of segment {epoch}")]
     Disk {
-        /// The segment's number.
+        /// The segment's number; a sealed file has that of its segment.
         epoch: u64,
         /// The system's answer.
         source: io::Error,
     },
+    /// The event hub was removed, its events with it.
+    #[error("event hub {} was removed", hub.0)]
+    Removed {
+        /// The event hub.
+        hub: EventHubId,
+    },
+    /// No such partition.
+    #[error(transparent)]
+    UnknownPartition(#[from] UnknownPartition),
 }
 
 /// Events of a partition that damage took away, first and last included. Where the damage also

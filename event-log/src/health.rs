@@ -18,6 +18,12 @@ pub enum Health {
         /// What is lost, in order; at most 1,024 ranges.
         lost: Vec<LostRange>,
     },
+    /// No further segment can be prepared, most likely because the disk is full. Events are
+    /// refused until there is room again; reading goes on.
+    Full {
+        /// What failed.
+        reason: Arc<str>,
+    },
     /// A write or sync failed. Nothing is acknowledged any more; reading goes on. Opening the log
     /// again recovers.
     Failed {
@@ -29,6 +35,7 @@ pub enum Health {
 #[derive(Debug, Default)]
 pub(crate) struct HealthState {
     failed: Option<Arc<str>>,
+    full: Option<Arc<str>>,
     lost: BTreeSet<LostRange>,
 }
 
@@ -43,11 +50,22 @@ impl HealthState {
         self.failed.get_or_insert(reason);
     }
 
+    /// Why there is no room, or that there is room again.
+    pub(crate) fn note_full(&mut self, reason: Option<Arc<str>>) {
+        self.full = reason;
+    }
+
+    /// Events that retention or the removal of their hub took anyway are not missed any more.
+    pub(crate) fn forget_lost(&mut self, is_gone: impl Fn(&LostRange) -> bool) {
+        self.lost.retain(|range| !is_gone(range));
+    }
+
     pub(crate) fn health(&self) -> Health {
-        match &self.failed {
-            Some(reason) => Health::Failed { reason: Arc::clone(reason) },
-            None if self.lost.is_empty() => Health::Healthy,
-            None => Health::Degraded { lost: self.lost.iter().copied().collect() },
+        match (&self.failed, &self.full) {
+            (Some(reason), _) => Health::Failed { reason: Arc::clone(reason) },
+            (None, Some(reason)) => Health::Full { reason: Arc::clone(reason) },
+            (None, None) if self.lost.is_empty() => Health::Healthy,
+            (None, None) => Health::Degraded { lost: self.lost.iter().copied().collect() },
         }
     }
 }

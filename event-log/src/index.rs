@@ -19,10 +19,20 @@ pub(crate) struct IndexEntry {
     pub(crate) group_at: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PartitionIndex {
     entries: Vec<IndexEntry>,
+    /// Of each entry the latest record timestamp before it, [`Timestamp::NEVER`] for the first.
+    timestamps_before: Vec<Timestamp>,
+    /// The latest record timestamp of all.
+    timestamp_max: Timestamp,
     bytes_since_entry: u64,
+}
+
+impl PartitionIndex {
+    fn empty() -> Self {
+        Self { entries: Vec::new(), timestamps_before: Vec::new(), timestamp_max: Timestamp::NEVER, bytes_since_entry: 0 }
+    }
 }
 
 /// The partitions that have events in a segment.
@@ -32,17 +42,20 @@ pub(crate) struct SegmentIndex {
 }
 
 impl SegmentIndex {
-    /// Notes a frame; frames come in order.
-    pub(crate) fn note(&mut self, key: PartitionKey, entry: IndexEntry, bytes: u64) {
-        let index = self.partitions.entry(key).or_default();
+    /// Notes a frame of so many bytes whose latest record timestamp is `timestamp_max`; frames
+    /// come in order.
+    pub(crate) fn note(&mut self, key: PartitionKey, entry: IndexEntry, timestamp_max: Timestamp, bytes: u64) {
+        let index = self.partitions.entry(key).or_insert_with(PartitionIndex::empty);
         let is_due = index
             .entries
             .last()
             .is_none_or(|last| index.bytes_since_entry >= OWN_BYTES || entry.group_at - last.group_at >= SEGMENT_STRETCH_BYTES);
         if is_due {
             index.entries.push(entry);
+            index.timestamps_before.push(index.timestamp_max);
             index.bytes_since_entry = 0;
         }
+        index.timestamp_max = index.timestamp_max.max(timestamp_max);
         index.bytes_since_entry += bytes;
     }
 
@@ -63,5 +76,18 @@ impl SegmentIndex {
         let entries = &self.partitions.get(&key)?.entries;
         let after = entries.partition_point(|entry| entry.append_time < time);
         entries.get(after.checked_sub(1)?).copied()
+    }
+
+    /// The latest record timestamp of a partition.
+    pub(crate) fn timestamp_max(&self, key: PartitionKey) -> Option<Timestamp> {
+        self.partitions.get(&key).map(|index| index.timestamp_max)
+    }
+
+    /// The last entry before which no record has a timestamp of `time` or later; `None` if the
+    /// segment has no such record at all.
+    pub(crate) fn before_timestamp(&self, key: PartitionKey, time: Timestamp) -> Option<IndexEntry> {
+        let index = self.partitions.get(&key).filter(|index| index.timestamp_max >= time)?;
+        let after = index.timestamps_before.partition_point(|before| *before < time);
+        index.entries.get(after.saturating_sub(1)).copied()
     }
 }

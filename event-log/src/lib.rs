@@ -77,18 +77,24 @@
 //! No clock but the one handed in, no socket, no knowledge of device or message, no clustering.
 
 mod batch;
+mod catalogue;
+mod config;
 mod counters;
 mod disk;
 mod error;
 mod format;
 mod health;
+mod hubs;
 mod index;
+mod keeper;
 mod log;
 mod partition;
 mod reader;
 mod recovery;
+mod recycle;
+mod retention;
+mod rolling;
 mod scan;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "full segments are not sealed yet"))]
 mod sealed;
 mod segment;
 mod shared;
@@ -97,18 +103,22 @@ mod staging;
 mod sync;
 mod tail;
 mod ticket;
+mod timestamps;
 mod writer;
 
 pub use batch::{Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, Record, StoredBatch, StoredEvent};
+pub use config::{Config, EventHubDefinition};
 pub use counters::Statistics;
 pub use disk::{DirectoryLock, Disk, DiskFile, RealDisk};
 #[cfg(feature = "testkit")]
 pub use disk::{Faults, FaultyDisk};
-pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, StageError, UnknownPartition};
+pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, RemoveError, StageError, UnknownPartition};
 pub use health::Health;
-pub use log::{Config, EventHubDefinition, EventLog};
+pub use log::EventLog;
 pub use partition::PartitionProperties;
 pub use reader::{Reader, Start};
 pub use recovery::RecoveryReport;
+pub use retention::Retention;
 pub use staging::AppendPermit;
 pub use ticket::{Durable, Ticket};
+pub use timestamps::TimestampedOffset;

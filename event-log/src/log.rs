@@ -1,91 +1,33 @@
 //! The handle of the log.
 
-use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use std::thread::{self, JoinHandle};
 
-use model::limits::{SEGMENT_BYTES, STAGED_BYTES_MAX, TAIL_BYTES_MAX};
-use model::partition::PartitionCount;
-use model::{Clock, EventHubId, PartitionId, Timestamp};
+use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
 use tokio::sync::Semaphore;
 
 use crate::batch::{Batch, Origin};
+use crate::config::{Config, EventHubDefinition};
 use crate::counters::{Counters, Statistics};
 use crate::disk::{DirectoryLock, Disk};
-use crate::error::{DefineError, LogFailed, OpenError, ReaderError, StageError, UnknownPartition};
-use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, POSITION_BYTES};
+use crate::error::{DefineError, LogFailed, OpenError, ReadError, ReaderError, RemoveError, StageError, UnknownPartition};
 use crate::health::{Health, HealthState};
-use crate::partition::{Partition, PartitionProperties};
+use crate::hubs::{self, Hubs};
+use crate::keeper::{self, Bell, Keeper};
+use crate::partition::PartitionProperties;
 use crate::reader::{Reader, Start};
 use crate::recovery::{RecoveryReport, recover};
+use crate::recycle::Workshop;
 use crate::shared::Shared;
 use crate::spare::SpareSegments;
 use crate::staging::{self, AppendPermit, Staging};
-use crate::sync::{lock, write};
+use crate::sync::{lock, read};
 use crate::tail::Tail;
 use crate::ticket::Ticket;
-use crate::writer::{Writer, last_segment};
-
-/// The largest commit group: bounds what one write carries and one read must hold.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Bounds of [`Config::segment_bytes`].
-const SEGMENT_BYTES_RANGE: std::ops::RangeInclusive<u64> = 32 * 1024..=1024 * 1024 * 1024;
-/// The smallest staging budget.
-const STAGED_BYTES_MIN: usize = 32 * 1024;
-
-/// Sizes of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Size of a segment's file, 32 KiB to 1 GiB, rounded down to a multiple of 4 KiB.
-    pub segment_bytes: u64,
-    /// Bytes reserved or staged and not yet durable, at least 32 KiB. More wait in
-    /// [`EventLog::reserve`].
-    pub staged_bytes_max: usize,
-    /// Recent events kept in memory for readers; 0 sends every reader to the disk.
-    pub tail_bytes_max: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES, staged_bytes_max: STAGED_BYTES_MAX, tail_bytes_max: TAIL_BYTES_MAX }
-    }
-}
-
-impl Config {
-    /// The largest group, its header and padding included: it must fit behind a segment's head.
-    pub(crate) fn group_bytes_max(&self) -> usize {
-        GROUP_BYTES_MAX.min(self.segment_bytes as usize / 2).min(self.staged_bytes_max)
-    }
-
-    /// Partitions whose positions fit into half a segment.
-    fn partitions_max(&self) -> usize {
-        (self.segment_bytes as usize / 2 - HEAD_BYTES - HEAD_ALIGNMENT) / POSITION_BYTES
-    }
-
-    fn checked(mut self) -> Result<Self, OpenError> {
-        self.segment_bytes -= self.segment_bytes % HEAD_ALIGNMENT as u64;
-        let (min, max) = (*SEGMENT_BYTES_RANGE.start(), *SEGMENT_BYTES_RANGE.end());
-        if !SEGMENT_BYTES_RANGE.contains(&self.segment_bytes) {
-            return Err(OpenError::Config { setting: "segment_bytes", value: self.segment_bytes, min, max });
-        }
-        let (min, max) = (STAGED_BYTES_MIN, u32::MAX as usize);
-        if !(min..=max).contains(&self.staged_bytes_max) {
-            let value = self.staged_bytes_max as u64;
-            return Err(OpenError::Config { setting: "staged_bytes_max", value, min: min as u64, max: max as u64 });
-        }
-        Ok(self)
-    }
-}
-
-/// An event hub as the log knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventHubDefinition {
-    /// Its number, never given to another hub.
-    pub id: EventHubId,
-    /// How many partitions it has.
-    pub partitions: PartitionCount,
-}
+use crate::timestamps::{self, TimestampedOffset};
+use crate::writer::Writer;
 
 /// The log. A clone is another handle of the same; the last one dropped closes it.
 #[derive(Clone)]
@@ -95,20 +37,21 @@ pub struct EventLog {
 
 struct Handle {
     shared: Arc<Shared>,
-    writer: Mutex<Option<Drive>>,
+    drive: Mutex<Option<Drive>>,
     lock: Mutex<Option<DirectoryLock>>,
 }
 
-/// Who runs the writer.
+/// Who runs writer and keeper.
 enum Drive {
-    Thread(JoinHandle<()>),
+    Threads { writer: JoinHandle<()>, keeper: JoinHandle<()> },
     #[cfg(feature = "testkit")]
     Manual(Box<Writer>),
 }
 
 impl EventLog {
-    /// Opens the log in `directory`, or begins one there, and recovers it. Blocks: reads every
-    /// segment, and for a new log writes the first one full of zeros.
+    /// Opens the log in `directory`, or begins one there, and recovers it. Blocks: reads the
+    /// footers of sealed files and every segment that is not sealed, nine at most, and for a new
+    /// log writes the first one full of zeros.
     ///
     /// # Errors
     /// See [`OpenError`]. Damage is no error: it is in the report, in [`EventLog::health`] and
@@ -120,15 +63,19 @@ impl EventLog {
         clock: Clock,
         hubs: &[EventHubDefinition],
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let config = config.checked()?;
         let failed = |source| OpenError::Disk { operation: "starting a thread for", path: directory.to_owned(), source };
-        let spares = SpareSegments::background(Arc::clone(&disk), directory.to_owned(), config.segment_bytes).map_err(failed)?;
-        let start = |writer: Writer| thread::Builder::new().name("log-writer".into()).spawn(move || writer.run()).map(Drive::Thread);
-        Self::open_with((directory, disk), config, clock, hubs, spares, |writer| start(writer).map_err(failed))
+        let start = |workshop: &Arc<Workshop>| SpareSegments::background(Arc::clone(workshop));
+        let (shared, writer, lock, report) = open_with(directory, disk, config, clock, hubs, |workshop| start(workshop).map_err(failed))?;
+        let own = Arc::clone(&shared);
+        let keeper = thread::Builder::new().name("log-sealer".into()).spawn(move || keeper::run(&own)).map_err(failed)?;
+        let writer = thread::Builder::new().name("log-writer".into()).spawn(move || writer.run());
+        let writer = writer.inspect_err(|_| shared.keeper_bell.close()).map_err(failed)?;
+        Ok((Self::with(shared, Drive::Threads { writer, keeper }, lock), report))
     }
 
-    /// Opens a log without threads: groups are committed by [`EventLog::commit_staged`] alone, so
-    /// that the order of everything that happens on disk is the test's.
+    /// Opens a log without threads: groups are committed by [`EventLog::commit_staged`], segments
+    /// sealed by [`EventLog::seal_oldest`] and files removed by [`EventLog::keep_retention`]
+    /// alone, so that the order of everything that happens on disk is the test's.
     ///
     /// # Errors
     /// As [`EventLog::open`].
@@ -140,60 +87,102 @@ impl EventLog {
         clock: Clock,
         hubs: &[EventHubDefinition],
     ) -> Result<(Self, RecoveryReport), OpenError> {
-        let config = config.checked()?;
-        let spares = SpareSegments::inline(Arc::clone(&disk), directory.to_owned(), config.segment_bytes);
-        Self::open_with((directory, disk), config, clock, hubs, spares, |writer| Ok(Drive::Manual(Box::new(writer))))
+        let inline = |workshop: &Arc<Workshop>| Ok(SpareSegments::inline(Arc::clone(workshop)));
+        let (shared, writer, lock, report) = open_with(directory, disk, config, clock, hubs, inline)?;
+        Ok((Self::with(shared, Drive::Manual(Box::new(writer)), lock), report))
     }
 
-    fn open_with(
-        (directory, disk): (&Path, Arc<dyn Disk>),
-        config: Config,
-        clock: Clock,
-        hubs: &[EventHubDefinition],
-        spares: SpareSegments,
-        start: impl FnOnce(Writer) -> Result<Drive, OpenError>,
-    ) -> Result<(Self, RecoveryReport), OpenError> {
-        let directory_lock = claim(&*disk, directory)?;
-        let mut recovered = recover(&*disk, directory, config.segment_bytes)?;
-        let mut health = HealthState::default();
-        recovered.report.lost.iter().for_each(|range| health.note_lost(*range));
-        let id = disk.random();
-        let shared = Arc::new(Shared {
-            directory: directory.to_owned(),
-            config,
-            clock,
-            hubs: RwLock::default(),
-            undefined: Mutex::new(recovered.positions.take()),
-            staging: Mutex::new(Staging::new()),
-            staged: Condvar::new(),
-            budget: Semaphore::new(config.staged_bytes_max),
-            segments: RwLock::new(recovered.segments),
-            health: Mutex::new(health),
-            counters: Counters::default(),
-        });
-        for hub in hubs {
-            define(&shared, *hub, recovered.positions.untraced())?;
-        }
-        let mut undefined: Vec<EventHubId> = lock(&shared.undefined).keys().map(|(hub, _)| *hub).collect();
-        undefined.sort_unstable();
-        undefined.dedup();
-        recovered.report.undefined_hubs = undefined;
-        let Some(segment) = last_segment(&shared) else { return Err(OpenError::Foreign { path: directory.to_owned() }) };
-        let last_time = recovered.positions.last_time().unwrap_or(Timestamp::NEVER);
-        let tail = Tail::new(config.tail_bytes_max);
-        let writer = Writer { shared: Arc::clone(&shared), segment, next_group: recovered.next_group, id, last_time, tail, spares };
-        let drive = start(writer)?;
-        let handle = Handle { shared, writer: Mutex::new(Some(drive)), lock: Mutex::new(Some(directory_lock)) };
-        Ok((Self { handle: Arc::new(handle) }, recovered.report))
+    fn with(shared: Arc<Shared>, drive: Drive, lock: DirectoryLock) -> Self {
+        Self { handle: Arc::new(Handle { shared, drive: Mutex::new(Some(drive)), lock: Mutex::new(Some(lock)) }) }
     }
 
-    /// Makes an event hub's partitions known; a second time without effect. Events of the hub
-    /// found at opening become readable.
+    /// Makes an event hub's partitions known; a second time only the retention takes effect.
+    /// Events of the hub found at opening become readable.
     ///
     /// # Errors
     /// See [`DefineError`].
     pub fn define(&self, hub: EventHubDefinition) -> Result<(), DefineError> {
-        define(&self.handle.shared, hub, PartitionProperties::empty(model::SequenceNumber::FIRST))
+        hubs::define(&self.handle.shared, hub, PartitionProperties::empty(SequenceNumber::FIRST))
+    }
+
+    /// Removes an event hub with its events: they are unreadable at once, readers get
+    /// [`ReadError::Removed`], its files go. What segments hold of it goes when they are sealed.
+    /// Blocks, for a segment that is being sealed too. A second time it removes what is left.
+    ///
+    /// The log does not remember removals: after a crash, events in segments that were not sealed
+    /// count as those of an undefined hub ([`RecoveryReport::undefined_hubs`]) until the owner
+    /// removes it again.
+    ///
+    /// # Errors
+    /// See [`RemoveError`].
+    pub fn remove(&self, hub: EventHubId) -> Result<(), RemoveError> {
+        hubs::remove(&self.handle.shared, hub)
+    }
+
+    /// Lets the events of a partition before `before` go, see [`Retention::Released`]. Held in
+    /// memory: the owner says it again after opening. A smaller number than before has no effect.
+    ///
+    /// [`Retention::Released`]: crate::Retention::Released
+    ///
+    /// # Errors
+    /// No such partition.
+    pub fn release(&self, hub: EventHubId, partition: PartitionId, before: SequenceNumber) -> Result<(), UnknownPartition> {
+        let partition = self.handle.shared.partition(hub, partition)?;
+        partition.released.fetch_max(before.0, Ordering::Relaxed);
+        self.handle.shared.keeper_bell.ring();
+        Ok(())
+    }
+
+    /// The first event whose record's timestamp is `at_or_after` or later: timestamps are the
+    /// producers' and in no order. Blocks: reads from disk.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`], [`ReadError::Disk`].
+    pub fn offset_for_timestamp(
+        &self,
+        hub: EventHubId,
+        partition: PartitionId,
+        at_or_after: Timestamp,
+    ) -> Result<Option<TimestampedOffset>, ReadError> {
+        let partition = self.handle.shared.partition(hub, partition)?;
+        timestamps::first_at_or_after(&self.handle.shared, partition.key, at_or_after)
+    }
+
+    /// The first of the stored events with the latest record timestamp; `None` for a partition
+    /// without events. Blocks: reads from disk.
+    ///
+    /// # Errors
+    /// [`ReadError::UnknownPartition`], [`ReadError::Disk`].
+    pub fn max_timestamp(&self, hub: EventHubId, partition: PartitionId) -> Result<Option<TimestampedOffset>, ReadError> {
+        let partition = self.handle.shared.partition(hub, partition)?;
+        timestamps::latest(&self.handle.shared, partition.key)
+    }
+
+    /// Resolves when the partition's [`next`](PartitionProperties::next) lies beyond `position`,
+    /// the hub was removed or the log closed.
+    ///
+    /// # Errors
+    /// No such partition.
+    pub fn grown_past(
+        &self,
+        hub: EventHubId,
+        partition: PartitionId,
+        position: SequenceNumber,
+    ) -> Result<impl Future<Output = ()> + Send + 'static, UnknownPartition> {
+        let partition = self.handle.shared.partition(hub, partition)?;
+        let shared = Arc::clone(&self.handle.shared);
+        Ok(async move {
+            loop {
+                let mut grown = std::pin::pin!(partition.grown.notified());
+                // Listening before looking: what happens in between wakes us.
+                grown.as_mut().enable();
+                let is_over = partition.is_removed.load(Ordering::Acquire) || shared.is_closed.load(Ordering::Acquire);
+                if is_over || lock(&partition.durable).properties.next > position {
+                    return;
+                }
+                grown.await;
+            }
+        })
     }
 
     /// Waits until `bytes` of the staging budget are free and takes them: before the work that
@@ -204,14 +193,13 @@ impl EventLog {
     /// The log takes no more events.
     pub async fn reserve(&self, bytes: usize) -> Result<AppendPermit, LogFailed> {
         let shared = &self.handle.shared;
+        self.check_taking()?;
         let bytes = bytes.min(shared.config.staged_bytes_max);
-        match shared.budget.acquire_many(bytes as u32).await {
-            Ok(permit) => {
-                permit.forget();
-                Ok(AppendPermit::new(Arc::clone(shared), bytes))
-            }
-            Err(_) => Err(self.ended()),
-        }
+        let Ok(permit) = shared.budget.acquire_many(bytes as u32).await else { return Err(self.ended()) };
+        // Refused while it waited; the permit goes back.
+        self.check_taking()?;
+        permit.forget();
+        Ok(AppendPermit::new(Arc::clone(shared), bytes))
     }
 
     /// Like [`EventLog::reserve`], but `None` where that would wait.
@@ -220,6 +208,7 @@ impl EventLog {
     /// The log takes no more events.
     pub fn try_reserve(&self, bytes: usize) -> Result<Option<AppendPermit>, LogFailed> {
         let shared = &self.handle.shared;
+        self.check_taking()?;
         let bytes = bytes.min(shared.config.staged_bytes_max);
         match shared.budget.try_acquire_many(bytes as u32) {
             Ok(permit) => {
@@ -229,6 +218,14 @@ impl EventLog {
             Err(tokio::sync::TryAcquireError::NoPermits) => Ok(None),
             Err(tokio::sync::TryAcquireError::Closed) => Err(self.ended()),
         }
+    }
+
+    /// Without a lock as long as the log takes events.
+    fn check_taking(&self) -> Result<(), LogFailed> {
+        if !self.handle.shared.refuses.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        lock(&self.handle.shared.staging).ended.clone().map_or(Ok(()), Err)
     }
 
     fn ended(&self) -> LogFailed {
@@ -279,7 +276,8 @@ impl EventLog {
     pub fn statistics(&self) -> Statistics {
         let shared = &self.handle.shared;
         let free = shared.budget.available_permits();
-        shared.counters.statistics(shared.config.staged_bytes_max.saturating_sub(free) as u64)
+        let unsealed = read(&shared.catalogue).full_segments() as u64;
+        shared.counters.statistics(shared.config.staged_bytes_max.saturating_sub(free) as u64, unsealed)
     }
 
     /// Stages nothing more, writes what is staged, ends the writer and gives the directory free.
@@ -288,31 +286,67 @@ impl EventLog {
         self.handle.close();
     }
 
-    /// Commits one group on a log opened by [`EventLog::open_manual`]; `false` if nothing was
-    /// staged or the log closed.
+    /// Commits one group on a log opened by [`EventLog::open_manual`], after rolling a segment
+    /// that is too old and, where no segment could be had before, trying for one again; `false`
+    /// if nothing was staged or the log closed.
     #[cfg(feature = "testkit")]
     pub fn commit_staged(&self) -> bool {
-        match lock(&self.handle.writer).as_mut() {
+        match lock(&self.handle.drive).as_mut() {
             Some(Drive::Manual(writer)) => writer.step(),
-            Some(Drive::Thread(_)) | None => false,
+            Some(Drive::Threads { .. }) | None => false,
         }
+    }
+
+    /// Seals the oldest full segment on the caller's thread; `false` if there is none.
+    ///
+    /// # Errors
+    /// The disk's; the next call tries again.
+    #[cfg(feature = "testkit")]
+    pub fn seal_oldest(&self) -> std::io::Result<bool> {
+        keeper::seal_oldest(&self.handle.shared)
+    }
+
+    /// Removes what retention lets go on the caller's thread; returns how many files went.
+    ///
+    /// # Errors
+    /// The disk's; the next call goes on.
+    #[cfg(feature = "testkit")]
+    pub fn keep_retention(&self) -> std::io::Result<usize> {
+        keeper::keep_retention(&self.handle.shared)
     }
 }
 
 impl Handle {
     fn close(&self) {
-        let mut writer = lock(&self.writer);
-        lock(&self.shared.staging).ended.get_or_insert(LogFailed::Closed);
-        self.shared.staged.notify_one();
-        match writer.take() {
-            // A writer that panicked has nothing left to wait for.
-            Some(Drive::Thread(thread)) => drop(thread.join()),
+        let mut drive = lock(&self.drive);
+        self.end_staging();
+        match drive.take() {
+            // A thread that panicked has nothing left to wait for. The writer may still need the
+            // keeper's work, not its thread.
+            Some(Drive::Threads { writer, keeper }) => {
+                self.shared.keeper_bell.close();
+                drop(writer.join());
+                drop(keeper.join());
+            }
             #[cfg(feature = "testkit")]
             Some(Drive::Manual(mut writer)) => while writer.step() {},
             None => {}
         }
         self.shared.budget.close();
+        self.shared.is_closed.store(true, Ordering::Release);
+        read(&self.shared.hubs).partitions().for_each(|partition| partition.grown.notify_waiters());
         lock(&self.lock).take();
+    }
+
+    /// Nothing more is staged. A log that waits for room waits no more.
+    fn end_staging(&self) {
+        let mut staging = lock(&self.shared.staging);
+        if matches!(staging.ended, None | Some(LogFailed::Full { .. })) {
+            staging.ended = Some(LogFailed::Closed);
+        }
+        self.shared.refuses.store(true, Ordering::Release);
+        drop(staging);
+        self.shared.staged.notify_one();
     }
 }
 
@@ -340,30 +374,58 @@ fn claim(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock, OpenError> 
     })
 }
 
-/// Adds a hub; partitions that left no trace begin like `untraced`.
-fn define(shared: &Shared, hub: EventHubDefinition, untraced: PartitionProperties) -> Result<(), DefineError> {
-    let mut hubs = write(&shared.hubs);
-    let requested = hub.partitions.get();
-    if let Some(existing) = hubs.get(&hub.id) {
-        let existing = existing.len() as u32;
-        let is_same = existing == requested;
-        return if is_same { Ok(()) } else { Err(DefineError::PartitionCount { hub: hub.id, existing, requested }) };
-    }
-    let mut undefined = lock(&shared.undefined);
-    let all = count(&hubs) + undefined.len() + requested as usize;
-    let max = shared.config.partitions_max();
-    if all > max {
-        return Err(DefineError::TooManyPartitions { requested: all, max });
-    }
-    let partitions = hub.partitions.partitions().map(|id| {
-        let key = (hub.id, id);
-        Arc::new(Partition::new(key, undefined.remove(&key).unwrap_or(untraced)))
+/// Everything but the threads.
+fn open_with(
+    directory: &Path,
+    disk: Arc<dyn Disk>,
+    config: Config,
+    clock: Clock,
+    definitions: &[EventHubDefinition],
+    spares: impl FnOnce(&Arc<Workshop>) -> Result<SpareSegments, OpenError>,
+) -> Result<(Arc<Shared>, Writer, DirectoryLock, RecoveryReport), OpenError> {
+    let config = config.checked()?;
+    let directory_lock = claim(&*disk, directory)?;
+    let counters = Arc::new(Counters::default());
+    let workshop = Arc::new(Workshop::new(Arc::clone(&disk), directory, config.segment_bytes, Arc::clone(&counters)));
+    let mut recovered = recover(&workshop)?;
+    let mut health = HealthState::default();
+    recovered.report.lost.iter().for_each(|range| health.note_lost(*range));
+    let id = disk.random();
+    let shared = Arc::new(Shared {
+        disk,
+        directory: directory.to_owned(),
+        config,
+        clock,
+        hubs: RwLock::new(Hubs::default()),
+        undefined: Mutex::new(recovered.positions.take()),
+        staging: Mutex::new(Staging::new()),
+        staged: Condvar::new(),
+        refuses: AtomicBool::new(false),
+        budget: Semaphore::new(config.staged_bytes_max),
+        catalogue: RwLock::new(recovered.catalogue),
+        workshop,
+        keeper: Mutex::new(Keeper::default()),
+        keeper_bell: Bell::default(),
+        is_closed: AtomicBool::new(false),
+        health: Mutex::new(health),
+        counters,
     });
-    let partitions: Arc<[Arc<Partition>]> = partitions.collect();
-    hubs.insert(hub.id, partitions);
-    Ok(())
-}
-
-fn count(hubs: &HashMap<EventHubId, Arc<[Arc<Partition>]>>) -> usize {
-    hubs.values().map(|partitions| partitions.len()).sum()
+    for definition in definitions {
+        hubs::define(&shared, *definition, recovered.positions.untraced())?;
+    }
+    let mut undefined: Vec<EventHubId> = lock(&shared.undefined).keys().map(|(hub, _)| *hub).collect();
+    undefined.sort_unstable();
+    undefined.dedup();
+    recovered.report.undefined_hubs = undefined;
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        segment: recovered.active,
+        next_group: recovered.next_group,
+        id,
+        last_time: recovered.positions.last_time().unwrap_or(Timestamp::NEVER),
+        tail: Tail::new(config.tail_bytes_max),
+        spares: spares(&shared.workshop)?,
+        patient_until: Timestamp::NEVER,
+    };
+    Ok((shared, writer, directory_lock, recovered.report))
 }

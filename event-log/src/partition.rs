@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use model::{EventHubId, PartitionId, SequenceNumber, Timestamp};
 use tokio::sync::Notify;
@@ -31,8 +31,12 @@ pub(crate) struct Partition {
     /// The number that the next staged event gets; changed under the staging lock only.
     pub(crate) staged_next: AtomicI64,
     pub(crate) durable: Mutex<DurablePart>,
-    /// Notified when the durable part grows.
+    /// Notified when the durable part grows, the hub is removed or the log closes.
     pub(crate) grown: Notify,
+    /// Events below this number were released by their owner.
+    pub(crate) released: AtomicI64,
+    /// The event hub was removed.
+    pub(crate) is_removed: AtomicBool,
 }
 
 /// What readers may see.
@@ -50,6 +54,8 @@ impl Partition {
             staged_next: AtomicI64::new(properties.next.0),
             durable: Mutex::new(DurablePart { properties, tail: VecDeque::new() }),
             grown: Notify::new(),
+            released: AtomicI64::new(0),
+            is_removed: AtomicBool::new(false),
         }
     }
 }

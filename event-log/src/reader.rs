@@ -1,8 +1,9 @@
-//! Reading a partition: from memory at the tail, from disk before it.
+//! Reading a partition: from memory at the tail, from sealed files and segments before it.
 
 mod stored;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use model::{SequenceNumber, Timestamp};
 
@@ -84,6 +85,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ReadError::Gap`] once where events are lost, then reading goes on behind them.
+    /// [`ReadError::Removed`] when the event hub was removed.
     pub async fn next(&mut self, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
         let partition = Arc::clone(&self.partition);
         loop {
@@ -91,7 +93,7 @@ impl Reader {
             let mut grown = std::pin::pin!(grown);
             // Listening before looking: what becomes durable in between wakes us.
             grown.as_mut().enable();
-            let batches = match self.look_at_tail(bytes_max) {
+            let batches = match self.look_at_tail(bytes_max)? {
                 Tail::Batches(batches) => self.pass(batches),
                 Tail::End => {
                     grown.await;
@@ -119,7 +121,7 @@ impl Reader {
     /// As [`Reader::next`].
     pub fn try_next(&mut self, bytes_max: usize) -> Result<Vec<StoredBatch>, ReadError> {
         loop {
-            let batches = match self.look_at_tail(bytes_max) {
+            let batches = match self.look_at_tail(bytes_max)? {
                 Tail::Batches(batches) => self.pass(batches),
                 Tail::End => return Ok(Vec::new()),
                 Tail::Before(end) => {
@@ -133,15 +135,23 @@ impl Reader {
         }
     }
 
-    fn look_at_tail(&self, bytes_max: usize) -> Tail {
+    /// What memory has at the position. Events that retention took are passed over.
+    fn look_at_tail(&mut self, bytes_max: usize) -> Result<Tail, ReadError> {
         let durable = lock(&self.partition.durable);
+        self.check_removed()?;
+        self.position = self.position.max(durable.properties.first);
         if self.position >= durable.properties.next {
-            return Tail::End;
+            return Ok(Tail::End);
         }
-        match durable.tail.front() {
+        Ok(match durable.tail.front() {
             Some(oldest) if oldest.base <= self.position => Tail::Batches(from_tail(&durable, self.position, bytes_max)),
             _ => Tail::Before(durable.tail.front().map_or(durable.properties.next, |oldest| oldest.base)),
-        }
+        })
+    }
+
+    fn check_removed(&self) -> Result<(), ReadError> {
+        let hub = self.partition.key.0;
+        if self.partition.is_removed.load(Ordering::Acquire) { Err(ReadError::Removed { hub }) } else { Ok(()) }
     }
 
     fn search(&self, end: SequenceNumber, bytes_max: usize) -> Search {
@@ -151,17 +161,19 @@ impl Reader {
     /// Moves behind what a search found; what it did not find before `end` is lost.
     fn settle(&mut self, found: Result<stored::Found, ReadError>, end: SequenceNumber) -> Result<Vec<StoredBatch>, ReadError> {
         let found = found?;
+        self.check_removed()?;
         self.place = found.place;
         if !found.batches.is_empty() {
             return Ok(self.pass(found.batches));
         }
         let behind = found.position.min(end);
-        let from = std::mem::replace(&mut self.position, behind);
-        if found.lost_from.is_none() {
+        self.position = behind;
+        // What retention took while the search ran is not lost.
+        let first = lock(&self.partition.durable).properties.first;
+        let Some(from) = found.lost_from.map(|from| from.max(first)).filter(|from| *from < behind) else {
             return Ok(Vec::new());
-        }
+        };
         let (hub, partition) = self.partition.key;
-        let from = found.lost_from.unwrap_or(from);
         let lost = LostRange { hub, partition, from, to: SequenceNumber(behind.0 - 1) };
         lock(&self.shared.health).note_lost(lost);
         Err(ReadError::Gap(lost))

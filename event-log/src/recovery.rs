@@ -1,25 +1,33 @@
-//! Opening a directory: find the segments, verify them, cut a torn tail, report damage.
+//! Opening a directory: read the sealed files' footers, scan the segments that are not sealed, cut
+//! a torn tail, report damage.
 //!
 //! Recovery changes nothing that a crash in its midst could harm: it removes files that were
-//! prepared and never used, writes the last group once more with the same bytes, and syncs. (After
-//! a failed sync the page cache may hold bytes that the disk does not; without the second write
-//! they would be served and then vanish.)
+//! prepared and never used and sealed files whose segment is still there, writes the last group
+//! once more with the same bytes, and syncs. (After a failed sync the page cache may hold bytes
+//! that the disk does not; without the second write they would be served and then vanish.)
 
+mod directory;
 mod positions;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use model::EventHubId;
 
-use crate::disk::{Disk, DiskFile, read_at_most, write_all_at};
+use crate::catalogue::Catalogue;
+use crate::disk::{read_at_most, write_all_at};
 use crate::error::{LostRange, OpenError};
-use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, SegmentHead, SegmentIdentity};
+use crate::format::{HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
 use crate::index::IndexEntry;
+use crate::recycle::Workshop;
 use crate::scan::{self, Stretch, Window};
+use crate::sealed::SealedFile;
 use crate::segment::{self, Segment};
 use crate::sync::write;
+use crate::timestamps::record_time_max;
+use directory::{Directory, Found};
 pub(crate) use positions::Positions;
 
 /// Read at once while scanning.
@@ -28,14 +36,19 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 /// What opening the log found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecoveryReport {
-    /// Segments in use.
+    /// Segments in use and not yet sealed.
     pub segments: usize,
-    /// Commit groups that verify.
+    /// Commit groups in them that verify.
     pub groups: u64,
-    /// Events in them.
+    /// Events in these.
     pub events: u64,
-    /// The last write was torn and is cut; nothing of it was acknowledged. What it left behind
-    /// may be seen again until a later group covers it.
+    /// Sealed files.
+    pub sealed_files: usize,
+    /// Sealed files that cannot be opened; what they held is in [`lost`](Self::lost), as far as
+    /// other files tell. They are kept until retention passes them.
+    pub damaged_files: Vec<PathBuf>,
+    /// The last write was torn and is cut, as far as its bytes can be told from those of an
+    /// earlier use of the file; nothing of it was acknowledged.
     pub torn_tail: bool,
     /// Events that damage took away.
     pub lost: Vec<LostRange>,
@@ -45,20 +58,24 @@ pub struct RecoveryReport {
 
 /// A log's state on disk.
 pub(crate) struct Recovered {
-    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) active: Arc<Segment>,
     pub(crate) next_group: u64,
     pub(crate) positions: Positions,
     pub(crate) report: RecoveryReport,
 }
 
-/// Reads the log in `directory`, or begins one.
-pub(crate) fn recover(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Result<Recovered, OpenError> {
-    let files = list_segments(disk, directory)?;
-    let used = keep_used(disk, directory, files)?;
-    if used.is_empty() {
-        return begin_log(disk, directory, segment_bytes);
-    }
+/// Reads the log in the workshop's directory, or begins one; its spares become the workshop's.
+pub(crate) fn recover(workshop: &Workshop) -> Result<Recovered, OpenError> {
+    let (disk, path) = (&*workshop.disk, &workshop.directory);
+    let found = directory::read(disk, path, workshop.segment_bytes)?;
     let mut recovery = Recovery::default();
+    recovery.note_sealed(&found);
+    if found.segments.is_empty() {
+        return recovery.begin_segment(workshop, found);
+    }
+    let Directory { segments: used, sealed, damaged, spares, .. } = found;
+    spares.into_iter().for_each(|spare| workshop.keep(spare));
     let mut segments = Vec::with_capacity(used.len());
     let mut used = used.into_iter().peekable();
     while let Some(found) = used.next() {
@@ -69,92 +86,9 @@ pub(crate) fn recover(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> 
         let segment = recovery.scan(found, successor).map_err(|source| OpenError::Disk { operation: "reading", path, source })?;
         segments.push(Arc::new(segment));
     }
-    recovery.finish(segments, directory)
-}
-
-fn begin_log(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Result<Recovered, OpenError> {
-    let identity = SegmentIdentity { log_id: u128::from(disk.random()) << 64 | u128::from(disk.random()), epoch: 1 };
-    let head = SegmentHead { identity, base_group: 1, positions: Vec::new() };
-    let made = segment::prepare(disk, directory, identity.epoch, segment_bytes).and_then(|file| Segment::begin(file, &head));
-    let segment =
-        made.map_err(|source| OpenError::Disk { operation: "preparing", path: segment::path(directory, identity.epoch), source })?;
-    Ok(Recovered {
-        segments: vec![Arc::new(segment)],
-        next_group: 1,
-        positions: Positions::default(),
-        report: RecoveryReport { segments: 1, ..RecoveryReport::default() },
-    })
-}
-
-/// A segment file and what its first bytes say.
-struct Found {
-    path: PathBuf,
-    epoch: u64,
-    file: Arc<dyn DiskFile>,
-    /// `None` when the head does not verify.
-    head: Option<SegmentHead>,
-    /// A group that verifies, where the head does not.
-    log_id: Option<u128>,
-}
-
-fn list_segments(disk: &dyn Disk, directory: &Path) -> Result<Vec<Found>, OpenError> {
-    let failed = |operation, path: &Path| {
-        let path = path.to_owned();
-        move |source| OpenError::Disk { operation, path, source }
-    };
-    let names = disk.list(directory).map_err(failed("listing", directory))?;
-    let mut epochs: Vec<u64> = names.iter().filter_map(|name| segment::epoch_of(name)).collect();
-    epochs.sort_unstable();
-    let mut found = Vec::with_capacity(epochs.len());
-    for epoch in epochs {
-        let path = segment::path(directory, epoch);
-        let file = disk.open(&path).map_err(failed("opening", &path))?;
-        let head = match read_head(&*file).map_err(failed("reading", &path))? {
-            HeadRead::Valid(head) => Some(head),
-            HeadRead::Version(version) => return Err(OpenError::Version { path, version }),
-            HeadRead::Invalid => None,
-        };
-        let log_id = match &head {
-            Some(head) => Some(head.identity.log_id),
-            None => log_id_of_groups(&*file, epoch).map_err(failed("reading", &path))?,
-        };
-        found.push(Found { path, epoch, file, head, log_id });
-    }
-    Ok(found)
-}
-
-fn read_head(file: &dyn DiskFile) -> io::Result<HeadRead> {
-    let first = read_at_most(file, 0, HEAD_BYTES)?;
-    let announced = SegmentHead::announced_bytes(&first).unwrap_or(0);
-    if !announced.is_multiple_of(HEAD_ALIGNMENT) || announced as u64 > file.length()? {
-        return Ok(HeadRead::Invalid);
-    }
-    Ok(SegmentHead::decode(&read_at_most(file, 0, announced)?))
-}
-
-fn log_id_of_groups(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<u128>> {
-    let mut window = Window::new(file, WINDOW_BYTES);
-    let found = scan::find_group(&mut window, HEAD_ALIGNMENT as u64, file.length()?, |header| header.identity.epoch == epoch)?;
-    Ok(found.map(|(_, header)| header.identity.log_id))
-}
-
-/// Removes files that were prepared and hold nothing; all others must be of one log.
-fn keep_used(disk: &dyn Disk, directory: &Path, files: Vec<Found>) -> Result<Vec<Found>, OpenError> {
-    let log_id = files.iter().find_map(|found| found.log_id);
-    let mut used = Vec::with_capacity(files.len());
-    for found in files {
-        if found.log_id.is_some() && (found.log_id != log_id || found.head.as_ref().is_some_and(|head| head.identity.epoch != found.epoch))
-        {
-            return Err(OpenError::Foreign { path: found.path });
-        }
-        if found.log_id.is_some() {
-            used.push(found);
-        } else {
-            disk.remove(&found.path).map_err(|source| OpenError::Disk { operation: "removing", path: found.path, source })?;
-        }
-    }
-    disk.sync_directory(directory).map_err(|source| OpenError::Disk { operation: "syncing", path: directory.to_owned(), source })?;
-    Ok(used)
+    let Some(active) = segments.last().cloned() else { return Err(OpenError::Foreign { path: path.clone() }) };
+    let damaged = damaged.iter().map(|file| (file.hub, file.epoch)).collect();
+    recovery.finish(Catalogue::new(sealed, damaged, segments), active, path)
 }
 
 /// The segment after the one being scanned.
@@ -179,11 +113,54 @@ struct Recovery {
 }
 
 impl Recovery {
+    /// Takes over what the sealed files know, and that some cannot be read.
+    fn note_sealed(&mut self, found: &Directory) {
+        self.report.sealed_files = found.sealed.len();
+        self.report.damaged_files = found.damaged.iter().map(|file| file.path.clone()).collect();
+        let hubs: HashSet<EventHubId> = found.damaged.iter().map(|file| file.hub).collect();
+        for hub in hubs {
+            self.positions.note_damaged_hub(hub);
+        }
+        for file in &found.sealed {
+            for part in file.parts() {
+                self.positions.note_part(file.hub(), part);
+            }
+            self.positions.note_lost(file.lost());
+        }
+    }
+
+    /// Begins the first segment of a log, or the next one where a log has lost all it had.
+    fn begin_segment(mut self, workshop: &Workshop, found: Directory) -> Result<Recovered, OpenError> {
+        let Directory { sealed, damaged, spares, epoch_max, .. } = found;
+        let log_id = sealed.last().map(SealedFile::log_id);
+        let log_id = log_id.unwrap_or_else(|| u128::from(workshop.disk.random()) << 64 | u128::from(workshop.disk.random()));
+        let identity = SegmentIdentity { log_id, epoch: epoch_max + 1 };
+        let path = segment::path(&workshop.directory, identity.epoch);
+        let failed = |source| OpenError::Disk { operation: "preparing", path, source };
+        if epoch_max > 0 {
+            for spare in &spares {
+                let positions = directory::positions_of_spare(&*workshop.disk, &workshop.directory, spare);
+                self.positions.note_head(&positions.unwrap_or_default());
+            }
+            self.positions.note_damage(HEAD_ALIGNMENT as u64);
+            self.report.lost = self.positions.close();
+        }
+        spares.into_iter().for_each(|spare| workshop.keep(spare));
+        let head = SegmentHead { identity, base_group: 1, positions: self.positions.standing() };
+        let segment = workshop.prepare(identity.epoch).and_then(|file| Segment::begin(file, head)).map_err(failed)?;
+        let active = Arc::new(segment);
+        self.report.segments = 1;
+        let damaged = damaged.iter().map(|file| (file.hub, file.epoch)).collect();
+        let catalogue = Catalogue::new(sealed, damaged, vec![Arc::clone(&active)]);
+        Ok(Recovered { catalogue, active, next_group: 1, positions: self.positions, report: self.report })
+    }
+
     fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
         let limit = found.file.length()?;
         let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
         let groups_at = self.enter(found.head.as_ref());
-        let segment = Segment::new(identity, Arc::clone(&found.file), groups_at);
+        let starts = found.head.map_or_else(|| self.positions.standing(), |head| head.positions);
+        let segment = Segment::new(identity, Arc::clone(&found.file), groups_at, starts);
         let mut window = Window::new(&*found.file, WINDOW_BYTES);
         let mut at = groups_at;
         self.last_stretch = None;
@@ -210,9 +187,6 @@ impl Recovery {
             at = stretch.end;
         }
         segment.set_end(at);
-        if successor == Successor::None && window.slice(at, HEAD_BYTES)?.iter().any(|byte| *byte != 0) {
-            self.report.torn_tail = true;
-        }
         Ok(segment)
     }
 
@@ -241,7 +215,8 @@ impl Recovery {
             let header = frame.header;
             let Some(batch) = frame.batch() else { continue };
             let entry = IndexEntry { base: batch.base, append_time: batch.append_time, group_at: stretch.at };
-            index.note((header.hub, header.partition), entry, header.frame_bytes() as u64);
+            index.note((header.hub, header.partition), entry, record_time_max(&batch.bytes), header.frame_bytes() as u64);
+            segment.began.get_or_init(|| batch.append_time);
             self.positions.note_batch((header.hub, header.partition), &batch);
             self.report.events += u64::from(batch.count);
         }
@@ -253,13 +228,11 @@ impl Recovery {
         self.expected = stretch.header.map(|header| header.number + 1);
     }
 
-    fn finish(mut self, segments: Vec<Arc<Segment>>, directory: &Path) -> Result<Recovered, OpenError> {
-        if let Some(last) = segments.last() {
-            let path = segment::path(directory, last.identity.epoch);
-            harden(last, self.last_stretch).map_err(|source| OpenError::Disk { operation: "syncing", path, source })?;
-        }
+    fn finish(mut self, catalogue: Catalogue, active: Arc<Segment>, directory: &Path) -> Result<Recovered, OpenError> {
+        let path = segment::path(directory, active.identity.epoch);
+        harden(&active, self.last_stretch).map_err(|source| OpenError::Disk { operation: "syncing", path, source })?;
         self.report.lost = self.positions.close();
-        Ok(Recovered { segments, next_group: self.next_group, positions: self.positions, report: self.report })
+        Ok(Recovered { catalogue, active, next_group: self.next_group, positions: self.positions, report: self.report })
     }
 }
 

@@ -36,7 +36,7 @@ use crate::error::LostRange;
 use footer::Footer;
 pub(crate) use footer::Part;
 use format::{Anchor, AnchorRead, End, FileIdentity};
-pub(crate) use read::{Found, Place};
+pub(crate) use read::Place;
 pub(crate) use write::seal;
 
 /// Read at once while a segment is sealed.

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use model::Timestamp;
 
 use crate::disk::{Disk, DiskFile, write_all_at};
-use crate::format::{SegmentHead, SegmentIdentity};
+use crate::format::{Position, SegmentHead, SegmentIdentity};
 use crate::index::SegmentIndex;
 
 /// Zeros are written in pieces of this size.
@@ -18,22 +20,26 @@ pub(crate) struct Segment {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Where the first group may begin.
     pub(crate) groups_at: u64,
+    /// Where every partition stood as the segment began.
+    pub(crate) starts: Vec<Position>,
+    /// Append time of the first group; the segment's age counts from here.
+    pub(crate) began: OnceLock<Timestamp>,
     /// The end of the last durable group.
     end: AtomicU64,
     pub(crate) index: RwLock<SegmentIndex>,
 }
 
 impl Segment {
-    pub(crate) fn new(identity: SegmentIdentity, file: Arc<dyn DiskFile>, groups_at: u64) -> Self {
-        Self { identity, file, groups_at, end: AtomicU64::new(groups_at), index: RwLock::default() }
+    pub(crate) fn new(identity: SegmentIdentity, file: Arc<dyn DiskFile>, groups_at: u64, starts: Vec<Position>) -> Self {
+        Self { identity, file, groups_at, starts, began: OnceLock::new(), end: AtomicU64::new(groups_at), index: RwLock::default() }
     }
 
     /// Takes a prepared file into use: writes its head and makes that durable.
-    pub(crate) fn begin(file: Arc<dyn DiskFile>, head: &SegmentHead) -> io::Result<Self> {
+    pub(crate) fn begin(file: Arc<dyn DiskFile>, head: SegmentHead) -> io::Result<Self> {
         let bytes = head.encode();
         write_all_at(&*file, &bytes, 0)?;
         file.sync_data()?;
-        Ok(Self::new(head.identity, file, bytes.len() as u64))
+        Ok(Self::new(head.identity, file, bytes.len() as u64, head.positions))
     }
 
     pub(crate) fn end(&self) -> u64 {
@@ -50,9 +56,23 @@ pub(crate) fn path(directory: &Path, epoch: u64) -> PathBuf {
     directory.join(format!("{epoch:020}.log"))
 }
 
+/// The file of the retired segment that had this epoch.
+pub(crate) fn spare_path(directory: &Path, epoch: u64) -> PathBuf {
+    directory.join(format!("{epoch:020}.spare"))
+}
+
 /// The epoch in a segment's file name; `None` for other files.
 pub(crate) fn epoch_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".log")?;
+    epoch_before(name, ".log")
+}
+
+/// The epoch in a retired segment's file name; `None` for other files.
+pub(crate) fn spare_epoch_of(name: &str) -> Option<u64> {
+    epoch_before(name, ".spare")
+}
+
+fn epoch_before(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
     (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 

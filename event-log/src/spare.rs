@@ -1,61 +1,48 @@
 //! The next segment, prepared while the present one fills, so that rolling does not stall.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
-use crate::disk::{Disk, DiskFile};
-use crate::segment;
+use crate::disk::DiskFile;
+use crate::recycle::Workshop;
 
 type Prepared = io::Result<Arc<dyn DiskFile>>;
 
-/// Where prepared files come from.
+/// Hands out prepared files.
 pub(crate) struct SpareSegments {
-    workshop: Workshop,
+    workshop: Arc<Workshop>,
     preparer: Option<Preparer>,
-}
-
-struct Workshop {
-    disk: Arc<dyn Disk>,
-    directory: PathBuf,
-    segment_bytes: u64,
 }
 
 struct Preparer {
     orders: SyncSender<u64>,
     deliveries: Receiver<Prepared>,
     ordered: Option<u64>,
-}
-
-impl Workshop {
-    fn prepare(&self, epoch: u64) -> Prepared {
-        segment::prepare(&*self.disk, &self.directory, epoch, self.segment_bytes)
-    }
+    thread: JoinHandle<()>,
 }
 
 impl SpareSegments {
     /// Prepares segments when they are needed, on the caller's thread.
     #[cfg(feature = "testkit")]
-    pub(crate) fn inline(disk: Arc<dyn Disk>, directory: PathBuf, segment_bytes: u64) -> Self {
-        Self { workshop: Workshop { disk, directory, segment_bytes }, preparer: None }
+    pub(crate) fn inline(workshop: Arc<Workshop>) -> Self {
+        Self { workshop, preparer: None }
     }
 
-    /// Prepares segments ahead, on a thread that ends when this value is dropped.
-    pub(crate) fn background(disk: Arc<dyn Disk>, directory: PathBuf, segment_bytes: u64) -> io::Result<Self> {
+    /// Prepares segments ahead, on a thread that ends with this value.
+    pub(crate) fn background(workshop: Arc<Workshop>) -> io::Result<Self> {
         let (orders, incoming) = sync_channel::<u64>(1);
         let (outgoing, deliveries) = sync_channel(1);
-        let workshop = Workshop { disk: Arc::clone(&disk), directory: directory.clone(), segment_bytes };
-        thread::Builder::new().name("log-segments".into()).spawn(move || {
+        let own = Arc::clone(&workshop);
+        let thread = thread::Builder::new().name("log-segments".into()).spawn(move || {
             while let Ok(epoch) = incoming.recv() {
-                if outgoing.send(workshop.prepare(epoch)).is_err() {
+                if outgoing.send(own.prepare(epoch)).is_err() {
                     break;
                 }
             }
         })?;
-        let preparer = Some(Preparer { orders, deliveries, ordered: None });
-        Ok(Self { workshop: Workshop { disk, directory, segment_bytes }, preparer })
+        Ok(Self { workshop, preparer: Some(Preparer { orders, deliveries, ordered: None, thread }) })
     }
 
     /// Has the segment of `epoch` prepared in the background, once.
@@ -77,5 +64,16 @@ impl SpareSegments {
             return Ok(file);
         }
         self.workshop.prepare(epoch)
+    }
+}
+
+impl Drop for SpareSegments {
+    /// Waits for a file that is being prepared: the next owner of the directory must not meet it
+    /// half-way.
+    fn drop(&mut self) {
+        if let Some(Preparer { orders, deliveries, thread, .. }) = self.preparer.take() {
+            drop((orders, deliveries));
+            drop(thread.join());
+        }
     }
 }

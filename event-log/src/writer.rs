@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use model::Timestamp;
@@ -10,14 +11,24 @@ use model::Timestamp;
 use crate::batch::StoredBatch;
 use crate::disk::write_all_at;
 use crate::error::LogFailed;
-use crate::format::{BLOCK_BYTES, GROUP_HEADER_BYTES, GroupHeader, SegmentHead, SegmentIdentity, finish_frame};
+use crate::format::{BLOCK_BYTES, GROUP_HEADER_BYTES, GroupHeader, finish_frame};
 use crate::index::IndexEntry;
+use crate::rolling::RETRY_INTERVAL;
 use crate::segment::Segment;
 use crate::shared::Shared;
 use crate::spare::SpareSegments;
 use crate::staging::Group;
-use crate::sync::{lock, read, write};
+use crate::sync::{lock, write};
 use crate::tail::Tail;
+use crate::timestamps::record_time_max;
+
+/// What the writer does next.
+enum Work {
+    Commit(Group),
+    LookAtAge,
+    TryAgain,
+    End,
+}
 
 /// Owns the end of the log.
 pub(crate) struct Writer {
@@ -29,53 +40,82 @@ pub(crate) struct Writer {
     pub(crate) last_time: Timestamp,
     pub(crate) tail: Tail,
     pub(crate) spares: SpareSegments,
+    /// No next segment is tried for before, unless a group needs one.
+    pub(crate) patient_until: Timestamp,
 }
 
 impl Writer {
     /// Commits group after group until the log ends and nothing is staged any more.
     pub(crate) fn run(mut self) {
-        while let Some(group) = self.wait_for_group() {
-            self.commit(group);
+        loop {
+            match self.wait_for_work() {
+                Work::Commit(group) => self.commit(group),
+                Work::LookAtAge => self.roll_if_old(),
+                Work::TryAgain => self.try_again(),
+                Work::End => return,
+            }
         }
     }
 
     /// Commits one group on the caller's thread; `false` if nothing was staged.
     #[cfg(feature = "testkit")]
     pub(crate) fn step(&mut self) -> bool {
+        if self.is_refusing() {
+            self.try_again();
+        }
+        self.roll_if_old();
         let group = lock(&self.shared.staging).take();
         let is_some = group.is_some();
         group.into_iter().for_each(|group| self.commit(group));
         is_some
     }
 
-    fn wait_for_group(&self) -> Option<Group> {
+    fn wait_for_work(&self) -> Work {
+        let mut limit = self.time_left();
         let mut staging = lock(&self.shared.staging);
         loop {
             if let Some(group) = staging.take() {
-                return Some(group);
+                return Work::Commit(group);
             }
-            if staging.ended.is_some() {
-                return None;
-            }
+            let (patience, otherwise) = match &staging.ended {
+                Some(LogFailed::Full { .. }) => (Some(RETRY_INTERVAL), Work::TryAgain),
+                Some(LogFailed::Closed | LogFailed::Poisoned { .. }) => return Work::End,
+                // A second late does no harm, and keeps a clock that stands from spinning this loop.
+                None => (limit.map(|limit| limit.max(RETRY_INTERVAL)), Work::LookAtAge),
+            };
             staging.writer_waits = true;
-            staging = self.shared.staged.wait(staging).unwrap_or_else(PoisonError::into_inner);
+            let Some(patience) = patience else {
+                staging = self.shared.staged.wait(staging).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let waited = self.shared.staged.wait_timeout(staging, patience).unwrap_or_else(PoisonError::into_inner);
+            staging = waited.0;
+            let is_refusing = matches!(staging.ended, Some(LogFailed::Full { .. }));
+            if waited.1.timed_out() || is_refusing {
+                staging.writer_waits = false;
+                return otherwise;
+            }
+            limit = self.time_left();
         }
     }
 
     fn commit(&mut self, mut group: Group) {
-        match self.write_group(&mut group) {
+        self.roll_if_old();
+        let padded = group.buffer.len().next_multiple_of(BLOCK_BYTES);
+        if self.is_full_for(padded as u64)
+            && let Err(error) = self.roll()
+        {
+            return self.refuse(group, &error);
+        }
+        match self.write_group(&mut group, padded) {
             Ok(at) => self.publish(group, at),
             Err(error) => self.poison(group, &error),
         }
     }
 
     /// Writes the group and makes it durable; returns its place in the segment.
-    fn write_group(&mut self, group: &mut Group) -> io::Result<u64> {
+    fn write_group(&mut self, group: &mut Group, padded: usize) -> io::Result<u64> {
         let frames_bytes = group.buffer.len() - GROUP_HEADER_BYTES;
-        let padded = group.buffer.len().next_multiple_of(BLOCK_BYTES);
-        if self.segment.end() + padded as u64 > self.shared.config.segment_bytes {
-            self.roll()?;
-        }
         let header = GroupHeader {
             identity: self.segment.identity,
             number: self.next_group,
@@ -100,18 +140,6 @@ impl Writer {
         Ok(at)
     }
 
-    /// Goes on in the next segment. Its head is durable before its first group is written.
-    fn roll(&mut self) -> io::Result<()> {
-        let SegmentIdentity { log_id, epoch } = self.segment.identity;
-        let identity = SegmentIdentity { log_id, epoch: epoch + 1 };
-        let file = self.spares.take(identity.epoch)?;
-        let head = SegmentHead { identity, base_group: self.next_group, positions: self.shared.positions() };
-        self.segment = Arc::new(Segment::begin(file, &head)?);
-        write(&self.shared.segments).push(Arc::clone(&self.segment));
-        self.shared.counters.note_segment();
-        Ok(())
-    }
-
     /// Shows a durable group to readers, then resolves its tickets.
     fn publish(&mut self, group: Group, at: u64) {
         let capacity = group.buffer.capacity();
@@ -121,9 +149,10 @@ impl Writer {
         let mut index = write(&self.segment.index);
         for frame in &group.frames {
             let entry = IndexEntry { base: frame.base, append_time: self.last_time, group_at: at };
-            index.note(frame.partition.key, entry, frame.batch_bytes as u64);
+            index.note(frame.partition.key, entry, record_time_max(&frame.batch_of(&bytes)), frame.batch_bytes as u64);
         }
         drop(index);
+        self.segment.began.get_or_init(|| self.last_time);
         self.segment.set_end(end);
         let frame_count = group.frames.len() as u64;
         for frame in group.frames {
@@ -153,6 +182,7 @@ impl Writer {
         let mut groups = vec![group];
         let mut staging = lock(&self.shared.staging);
         staging.ended = Some(failed.clone());
+        self.shared.refuses.store(true, Ordering::Release);
         groups.extend(std::iter::from_fn(|| staging.take()));
         drop(staging);
         self.shared.budget.close();
@@ -160,9 +190,4 @@ impl Writer {
             group.state.resolve(Err(failed.clone()));
         }
     }
-}
-
-/// The last segment, which the writer goes on with.
-pub(crate) fn last_segment(shared: &Shared) -> Option<Arc<Segment>> {
-    read(&shared.segments).last().cloned()
 }

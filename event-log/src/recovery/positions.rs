@@ -1,13 +1,14 @@
 //! Where every partition stands after a scan, and which events are lost. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use model::{SequenceNumber, Timestamp};
+use model::{EventHubId, SequenceNumber, Timestamp};
 
 use crate::batch::StoredBatch;
 use crate::error::LostRange;
 use crate::format::Position;
 use crate::partition::{PartitionKey, PartitionProperties};
+use crate::sealed::Part;
 
 /// Where every partition stands.
 ///
@@ -19,6 +20,10 @@ pub(crate) struct Positions {
     partitions: HashMap<PartitionKey, Standing>,
     /// Bytes that did not verify so far.
     damaged_bytes: u64,
+    /// … when a head was last read, which proves where every partition stood.
+    damage_before_head: u64,
+    /// Hubs with sealed files that cannot be read.
+    damaged_hubs: HashSet<EventHubId>,
     lost: Vec<LostRange>,
     /// A first head was read, so partitions it does not name began at 0.
     has_start: bool,
@@ -38,21 +43,51 @@ impl Positions {
         self.damaged_bytes += bytes;
     }
 
+    /// A sealed file of the hub cannot be read, so its partitions may have begun earlier than the
+    /// other files tell.
+    pub(super) fn note_damaged_hub(&mut self, hub: EventHubId) {
+        self.damaged_hubs.insert(hub);
+    }
+
+    /// What a sealed file has of a partition.
+    pub(super) fn note_part(&mut self, hub: EventHubId, part: &Part) {
+        let standing = self.prove((hub, part.partition), part.first);
+        let properties = &mut standing.properties;
+        properties.next = part.end.max(properties.next);
+        properties.bytes += part.batch_bytes;
+        properties.last_enqueued_time = properties.last_enqueued_time.max(Some(part.append_time_max));
+        self.last_time = self.last_time.max(Some(part.append_time_max));
+    }
+
+    /// Events that were lost before their segment was sealed.
+    pub(super) fn note_lost(&mut self, lost: &[LostRange]) {
+        self.lost.extend_from_slice(lost);
+    }
+
+    /// Where every partition stands so far.
+    pub(super) fn standing(&self) -> Vec<Position> {
+        let position = |((hub, partition), standing): (&PartitionKey, &Standing)| Position {
+            hub: *hub,
+            partition: *partition,
+            next: standing.properties.next,
+            last_time: standing.properties.last_enqueued_time.unwrap_or(Timestamp::NEVER),
+        };
+        let mut positions: Vec<Position> = self.partitions.iter().map(position).collect();
+        positions.sort_unstable_by_key(|position| (position.hub, position.partition));
+        positions
+    }
+
     /// A segment's head proves positions.
     pub(super) fn note_head(&mut self, positions: &[Position]) {
-        let is_first = !self.has_start && self.damaged_bytes == 0;
         for position in positions {
             let key = (position.hub, position.partition);
-            if is_first {
-                let properties = PartitionProperties::empty(position.next);
-                self.partitions.insert(key, Standing { properties, damage_seen: 0 });
-            }
             let standing = self.prove(key, position.next);
             standing.properties.next = position.next.max(standing.properties.next);
             standing.properties.last_enqueued_time = standing.properties.last_enqueued_time.max(Some(position.last_time));
             self.last_time = self.last_time.max(Some(position.last_time));
         }
         self.has_start = true;
+        self.damage_before_head = self.damaged_bytes;
     }
 
     /// A batch that verifies.
@@ -67,7 +102,8 @@ impl Positions {
 
     /// Notes that `key` had reached `sequence`; what lies between is lost.
     fn prove(&mut self, key: PartitionKey, sequence: SequenceNumber) -> &mut Standing {
-        let start = if self.has_start { SequenceNumber::FIRST } else { sequence };
+        let is_whole = !self.has_start && !self.damaged_hubs.contains(&key.0);
+        let start = if is_whole { sequence } else { SequenceNumber::FIRST };
         let standing =
             self.partitions.entry(key).or_insert_with(|| Standing { properties: PartitionProperties::empty(start), damage_seen: 0 });
         if standing.properties.next < sequence {
@@ -88,6 +124,7 @@ impl Positions {
             }
         }
         self.lost.sort_unstable();
+        self.lost.dedup();
         self.lost.clone()
     }
 
@@ -98,7 +135,8 @@ impl Positions {
 
     /// Where a partition begins that left no trace: behind everything that damage may hide.
     pub(crate) fn untraced(&self) -> PartitionProperties {
-        PartitionProperties::empty(SequenceNumber(i64::try_from(self.damaged_bytes).unwrap_or(i64::MAX)))
+        let unproved = self.damaged_bytes - self.damage_before_head;
+        PartitionProperties::empty(SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX)))
     }
 
     /// The latest append time.

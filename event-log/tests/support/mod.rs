@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_log::{
-    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Start, StoredEvent,
+    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start, StoredEvent,
     Ticket,
 };
 use model::partition::PartitionCount;
@@ -15,12 +16,18 @@ pub const HUB: EventHubId = EventHubId(1);
 pub const P0: PartitionId = PartitionId(0);
 pub const P1: PartitionId = PartitionId(1);
 
+/// A hub whose events are kept.
 pub fn hub(id: u32, partitions: u32) -> EventHubDefinition {
-    EventHubDefinition { id: EventHubId(id), partitions: PartitionCount::try_from(partitions).expect("a count in bounds") }
+    kept(id, partitions, Retention::Limits { time: Duration::MAX, bytes: None })
+}
+
+pub fn kept(id: u32, partitions: u32, retention: Retention) -> EventHubDefinition {
+    let partitions = PartitionCount::try_from(partitions).expect("a count in bounds");
+    EventHubDefinition { id: EventHubId(id), partitions, retention }
 }
 
 pub fn small() -> Config {
-    Config { segment_bytes: 64 * 1024, staged_bytes_max: 1024 * 1024, tail_bytes_max: 8 * 1024 }
+    Config { segment_bytes: 64 * 1024, staged_bytes_max: 1024 * 1024, tail_bytes_max: 8 * 1024, ..Config::default() }
 }
 
 pub fn start_of_time() -> Timestamp {
@@ -71,7 +78,7 @@ pub fn drain(reader: &mut Reader, bytes_max: usize) -> Vec<Item> {
             Ok(batches) if batches.is_empty() => return items,
             Ok(batches) => items.extend(batches.iter().flat_map(|batch| batch.events()).map(|event| item(event.expect("decodes")))),
             Err(ReadError::Gap(lost)) => items.push(Item::Gap(lost.from, lost.to)),
-            Err(error @ ReadError::Disk { .. }) => panic!("{error}"),
+            Err(error @ (ReadError::Disk { .. } | ReadError::Removed { .. } | ReadError::UnknownPartition(_))) => panic!("{error}"),
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::batch::{BatchBuilder, Origin, Record, StoredBatch};
 use crate::disk::{Disk, FaultyDisk};
 use crate::format::{BLOCK_BYTES, FrameHeader, GroupHeader, Position, SegmentIdentity, finish_frame};
 use crate::partition::PartitionKey;
-use crate::sealed::{Found, Place, SealedFile, seal};
+use crate::sealed::read::Found;
+use crate::sealed::{Place, SealedFile, seal};
 use crate::segment::{self, Segment};
 
 pub(super) const DIRECTORY: &str = "log";
@@ -80,7 +81,7 @@ pub(super) fn build(disk: &FaultyDisk, first: i64, groups: &[(i64, Vec<Append>)]
         file.write_at(&group, at).expect("written");
         at += group.len() as u64;
     }
-    let segment = Segment::new(IDENTITY, file, GROUPS_AT);
+    let segment = Segment::new(IDENTITY, file, GROUPS_AT, Vec::new());
     segment.set_end(at);
     Built { disk: disk.clone(), segment, starts, ends: positions.into_values().collect(), batches }
 }

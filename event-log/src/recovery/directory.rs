@@ -1,0 +1,169 @@
+//! What lies in the log's directory: segments, sealed files, spares, and what a crash left over.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::EventHubId;
+
+use super::WINDOW_BYTES;
+use crate::disk::{Disk, DiskFile, read_at_most};
+use crate::error::OpenError;
+use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, Position, SegmentHead};
+use crate::recycle::{SPARES_MAX, Spare};
+use crate::scan::{self, Window};
+use crate::sealed::{self, SealedFault, SealedFile};
+use crate::segment;
+
+/// A segment file and what its first bytes say.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) epoch: u64,
+    pub(super) file: Arc<dyn DiskFile>,
+    /// `None` when the head does not verify.
+    pub(super) head: Option<SegmentHead>,
+    /// Of the head, or of a group where the head does not verify. `None` for a file that was
+    /// prepared and not used.
+    pub(super) log_id: Option<u128>,
+}
+
+/// Everything found, cleaned of what is of no use.
+pub(super) struct Directory {
+    /// In order of their epochs, with at least a head or a group each.
+    pub(super) segments: Vec<Found>,
+    /// In order of their epochs.
+    pub(super) sealed: Vec<SealedFile>,
+    pub(super) damaged: Vec<DamagedFile>,
+    pub(super) spares: Vec<Spare>,
+    /// The highest epoch of any file.
+    pub(super) epoch_max: u64,
+}
+
+/// A sealed file that cannot be opened.
+pub(super) struct DamagedFile {
+    pub(super) path: PathBuf,
+    pub(super) hub: EventHubId,
+    pub(super) epoch: u64,
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    move |source| OpenError::Disk { operation, path, source }
+}
+
+/// Lists the directory, opens what is in use, removes what is not.
+pub(super) fn read(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Result<Directory, OpenError> {
+    let mut names = disk.list(directory).map_err(failed("listing", directory))?;
+    names.sort_unstable();
+    let segments = names.iter().filter_map(|name| segment::epoch_of(name));
+    let segments = segments.map(|epoch| find_segment(disk, directory, epoch)).collect::<Result<Vec<_>, _>>()?;
+    let mut epoch_max = segments.last().map_or(0, |found| found.epoch);
+    let (segments, unused) = tell_used(segments)?;
+    for epoch in unused {
+        remove(disk, &segment::path(directory, epoch))?;
+    }
+    let (mut sealed, mut damaged) = (Vec::new(), Vec::new());
+    for (epoch, hub) in names.iter().filter_map(|name| sealed::name_parts(name)) {
+        epoch_max = epoch_max.max(epoch);
+        let path = sealed::path(directory, epoch, hub);
+        if segments.iter().any(|segment| segment.epoch == epoch) {
+            // The segment has its name still, so it is the truth; it is sealed again.
+            remove(disk, &path)?;
+            continue;
+        }
+        match open_sealed(disk, &path)? {
+            Some(file) => sealed.push(file),
+            None => damaged.push(DamagedFile { path, hub, epoch }),
+        }
+    }
+    let mut spares = Vec::new();
+    for epoch in names.iter().rev().filter_map(|name| segment::spare_epoch_of(name)) {
+        epoch_max = epoch_max.max(epoch);
+        let path = segment::spare_path(directory, epoch);
+        let length = disk.open(&path).and_then(|file| file.length()).map_err(failed("opening", &path))?;
+        if spares.len() < SPARES_MAX && length == segment_bytes {
+            spares.push(Spare { epoch, held: None });
+        } else {
+            remove(disk, &path)?;
+        }
+    }
+    disk.sync_directory(directory).map_err(failed("syncing", directory))?;
+    Ok(Directory { segments, sealed, damaged, spares, epoch_max })
+}
+
+fn remove(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    disk.remove(path).map_err(failed("removing", path))
+}
+
+fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Result<Found, OpenError> {
+    let path = segment::path(directory, epoch);
+    let file = disk.open(&path).map_err(failed("opening", &path))?;
+    let head = match read_head(&*file).map_err(failed("reading", &path))? {
+        HeadRead::Valid(head) => Some(head),
+        HeadRead::Version(version) => return Err(OpenError::Version { path, version }),
+        HeadRead::Invalid => None,
+    };
+    let log_id = match &head {
+        Some(head) if head.identity.epoch >= epoch => Some(head.identity.log_id),
+        // Without a head, or with that of an earlier use: groups tell whether it was used.
+        Some(_) | None => log_id_of_groups(&*file, epoch).map_err(failed("reading", &path))?,
+    };
+    Ok(Found { path, epoch, file, head, log_id })
+}
+
+fn read_head(file: &dyn DiskFile) -> io::Result<HeadRead> {
+    let first = read_at_most(file, 0, HEAD_BYTES)?;
+    let announced = SegmentHead::announced_bytes(&first).unwrap_or(0);
+    if !announced.is_multiple_of(HEAD_ALIGNMENT) || announced as u64 > file.length()? {
+        return Ok(HeadRead::Invalid);
+    }
+    Ok(SegmentHead::decode(&read_at_most(file, 0, announced)?))
+}
+
+fn log_id_of_groups(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<u128>> {
+    let mut window = Window::new(file, WINDOW_BYTES);
+    let found = scan::find_group(&mut window, HEAD_ALIGNMENT as u64, file.length()?, |header| header.identity.epoch == epoch)?;
+    Ok(found.map(|(_, header)| header.identity.log_id))
+}
+
+/// Parts the segments in use, all of one log, from those that were prepared and hold nothing.
+fn tell_used(files: Vec<Found>) -> Result<(Vec<Found>, Vec<u64>), OpenError> {
+    let log_id = files.iter().find_map(|found| found.log_id);
+    let (mut used, mut unused) = (Vec::with_capacity(files.len()), Vec::new());
+    for mut found in files {
+        // Used again and not yet begun, or begun and its head damaged since.
+        found.head = found.head.filter(|head| head.identity.epoch >= found.epoch);
+        if found.log_id.is_none() {
+            unused.push(found.epoch);
+            continue;
+        }
+        if found.log_id != log_id || found.head.as_ref().is_some_and(|head| head.identity.epoch != found.epoch) {
+            return Err(OpenError::Foreign { path: found.path });
+        }
+        used.push(found);
+    }
+    Ok((used, unused))
+}
+
+/// Opens a sealed file; `None` if it is damaged.
+fn open_sealed(disk: &dyn Disk, path: &Path) -> Result<Option<SealedFile>, OpenError> {
+    match SealedFile::open(disk, path) {
+        Ok(file) => Ok(Some(file)),
+        Err(SealedFault::Disk(source)) => Err(failed("reading", path)(source)),
+        Err(SealedFault::Version(version)) => Err(OpenError::Version { path: path.to_owned(), version }),
+        Err(SealedFault::Foreign) => Err(OpenError::Foreign { path: path.to_owned() }),
+        Err(fault @ SealedFault::Damaged { .. }) => {
+            tracing::error!(file = %path.display(), error = %fault, "a sealed file is damaged; its events are lost");
+            Ok(None)
+        }
+    }
+}
+
+/// The positions in the head of a retired segment, for a log that lost all its segments.
+pub(super) fn positions_of_spare(disk: &dyn Disk, directory: &Path, spare: &Spare) -> io::Result<Vec<Position>> {
+    let file = disk.open(&segment::spare_path(directory, spare.epoch))?;
+    Ok(match read_head(&*file)? {
+        HeadRead::Valid(head) => head.positions,
+        HeadRead::Invalid | HeadRead::Version(_) => Vec::new(),
+    })
+}

@@ -1,0 +1,85 @@
+//! Where prepared segment files come from: retired segments used again, or new files of zeros.
+//!
+//! A retired segment keeps its bytes, which carry its old epoch in every group and frame, so
+//! nothing of them verifies under the name and head of a later use.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use crate::counters::Counters;
+use crate::disk::{Disk, DiskFile};
+use crate::segment::{self, Segment};
+use crate::sync::lock;
+
+/// Retired segments kept for their next use; more are removed.
+pub(crate) const SPARES_MAX: usize = 2;
+
+/// Prepares segment files.
+pub(crate) struct Workshop {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) directory: PathBuf,
+    pub(crate) segment_bytes: u64,
+    pub(crate) counters: Arc<Counters>,
+    spares: Mutex<VecDeque<Spare>>,
+}
+
+/// A retired segment.
+pub(crate) struct Spare {
+    /// Of its last use: its name.
+    pub(crate) epoch: u64,
+    /// The segment as long as a reader may hold it.
+    pub(crate) held: Option<Arc<Segment>>,
+}
+
+impl Spare {
+    /// Whether a reader still reads the old use: it must not see the new one's bytes.
+    fn is_held(&self) -> bool {
+        self.held.as_ref().is_some_and(|segment| Arc::strong_count(segment) > 1)
+    }
+}
+
+impl Workshop {
+    pub(crate) fn new(disk: Arc<dyn Disk>, directory: &Path, segment_bytes: u64, counters: Arc<Counters>) -> Self {
+        Self { disk, directory: directory.to_owned(), segment_bytes, counters, spares: Mutex::default() }
+    }
+
+    /// Keeps a retired segment whose file already bears its name as a spare.
+    pub(crate) fn keep(&self, spare: Spare) {
+        lock(&self.spares).push_back(spare);
+    }
+
+    /// Whether another retired segment of this length is of use.
+    pub(crate) fn wants(&self, length: u64) -> bool {
+        length == self.segment_bytes && lock(&self.spares).len() < SPARES_MAX
+    }
+
+    /// Makes a file ready to become the segment of `epoch`: its blocks written and its name
+    /// durable, so that commits change content only.
+    pub(crate) fn prepare(&self, epoch: u64) -> io::Result<Arc<dyn DiskFile>> {
+        while let Some(spare) = self.next_spare() {
+            let old = segment::spare_path(&self.directory, spare.epoch);
+            if spare.is_held() {
+                self.disk.remove(&old)?;
+                continue;
+            }
+            let path = segment::path(&self.directory, epoch);
+            if let Err(error) = self.disk.rename(&old, &path) {
+                self.keep(spare);
+                return Err(error);
+            }
+            self.disk.sync_directory(&self.directory)?;
+            let file = self.disk.open(&path)?;
+            self.counters.note_recycled();
+            return Ok(file);
+        }
+        let file = segment::prepare(&*self.disk, &self.directory, epoch, self.segment_bytes)?;
+        self.counters.note_zeroed();
+        Ok(file)
+    }
+
+    fn next_spare(&self) -> Option<Spare> {
+        lock(&self.spares).pop_front()
+    }
+}
