@@ -17,16 +17,24 @@
 //! 61 records
 //! ```
 //!
-//! A batch is whole, its CRC included, before it meets the log; staging touches only bytes 0 to 7,
-//! which the CRC leaves out.
+//! Producers other than the hub set base timestamp and producer fields as they like, see
+//! [`Batch::from_wire`]; their batches are stored compressed as they came.
+//!
+//! A batch is whole, its CRC included, before it meets the log; staging touches only the base
+//! offset and the leader epoch, which the CRC leaves out.
 
 mod builder;
 mod decode;
+mod header;
+mod records;
 mod varint;
+mod wire;
 
 pub use builder::{BatchBuilder, HeaderBlock, Record};
 pub(crate) use decode::verify;
 pub use decode::{BatchError, EventHeader, Events, StoredEvent};
+pub(crate) use header::BatchHeader;
+pub use wire::{WireBatchError, WireLimits};
 
 use bytes::Bytes;
 use model::{SequenceNumber, Timestamp};
@@ -43,6 +51,19 @@ const LENGTH_PREFIX_BYTES: usize = 12;
 pub struct Batch {
     pub(crate) bytes: Bytes,
     pub(crate) count: u32,
+    pub(crate) producer: Option<ProducerStamp>,
+    max_timestamp: Timestamp,
+}
+
+/// Where a batch stands in the sequence of an idempotent producer's batches to a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProducerStamp {
+    /// The producer, 0 or more; never given to another one.
+    pub id: i64,
+    /// Counts the producer's restarts, 0 or more.
+    pub epoch: i16,
+    /// The number of the batch's first record, 0 or more; goes on at 0 after [`i32::MAX`].
+    pub first_sequence: i32,
 }
 
 impl Batch {
@@ -56,11 +77,38 @@ impl Batch {
         &self.bytes
     }
 
+    /// The idempotent producer that made the batch; `None` for all others, the hub among them.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        self.producer
+    }
+
+    /// The largest timestamp of its events; 1 ms before 1970 if the producer gave none.
+    pub fn max_timestamp(&self) -> Timestamp {
+        self.max_timestamp
+    }
+
     /// Bytes that staging the batch takes from the budget: what to pass to
     /// [`EventLog::reserve`](crate::EventLog::reserve).
     pub fn staged_bytes(&self) -> usize {
         crate::format::framed_bytes(self.bytes.len())
     }
+}
+
+fn set_at(buffer: &mut [u8], at: usize, value: &[u8]) {
+    if let Some(slot) = buffer.get_mut(at..at + value.len()) {
+        slot.copy_from_slice(value);
+    }
+}
+
+/// The batch in `bytes` with the length and the checksum that its content has.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn with_true_checksum(bytes: &[u8]) -> Bytes {
+    let mut bytes = bytes::BytesMut::from(bytes);
+    let length = bytes.len().saturating_sub(LENGTH_PREFIX_BYTES) as u32;
+    set_at(&mut bytes, 8, &length.to_be_bytes());
+    let crc = header::content_crc(&bytes);
+    set_at(&mut bytes, 17, &crc.to_be_bytes());
+    bytes.freeze()
 }
 
 /// Who appended a batch; decides how its records are shown to readers of other protocols.
@@ -123,5 +171,31 @@ impl StoredBatch {
     pub fn events(&self) -> impl Iterator<Item = Result<StoredEvent, BatchError>> + use<> {
         let wanted = self.wanted;
         Events::new(&self.bytes).skip_while(move |event| event.as_ref().is_ok_and(|event| event.sequence < wanted))
+    }
+
+    /// The largest timestamp of its events, by its header.
+    pub fn max_timestamp(&self) -> Timestamp {
+        let header = BatchHeader::read(&self.bytes);
+        header.map_or(Timestamp::NEVER, |header| Timestamp::from_milliseconds(header.max_timestamp))
+    }
+
+    /// The idempotent producer that made it.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        BatchHeader::read(&self.bytes)?.producer()
+    }
+
+    /// The first of all its events, [`wanted`](Self::wanted) or not, whose own timestamp is
+    /// `moment` or later. Looks into the records only if the header promises one.
+    pub fn first_at_or_after(&self, moment: Timestamp) -> Option<(SequenceNumber, Timestamp)> {
+        if self.max_timestamp() < moment {
+            return None;
+        }
+        Events::new(&self.bytes).timestamps().find(|(_, timestamp)| *timestamp >= moment)
+    }
+
+    /// The first of all its events that has the largest timestamp; `None` only of a batch that does
+    /// not decode.
+    pub fn max_timestamp_of_records(&self) -> Option<(SequenceNumber, Timestamp)> {
+        Events::new(&self.bytes).timestamps().reduce(|latest, next| if next.1 > latest.1 { next } else { latest })
     }
 }

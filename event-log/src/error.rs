@@ -7,6 +7,8 @@ use std::sync::Arc;
 use model::{EventHubId, PartitionId, SequenceNumber};
 use thiserror::Error;
 
+use crate::producers::SequenceError;
+
 /// The log takes no more events. Reading goes on.
 #[derive(Debug, Clone, Error)]
 pub enum LogFailed {
@@ -159,9 +161,35 @@ pub enum StageError {
         /// Bytes reserved.
         reserved: usize,
     },
+    /// The batch of an idempotent producer is neither the next one nor one of the last, so one
+    /// before it is missing.
+    #[error("the producer's sequence {got} comes where {expected} is next")]
+    OutOfOrderSequence {
+        /// The sequence that would be next.
+        expected: i32,
+        /// The batch's first sequence.
+        got: i32,
+    },
+    /// The producer was restarted, and this batch comes from before.
+    #[error("the producer's epoch {got} is over, {current_epoch} has begun")]
+    ProducerFenced {
+        /// The epoch of the producer's last batch.
+        current_epoch: i16,
+        /// The batch's epoch.
+        got: i16,
+    },
     /// The log takes no more events.
     #[error(transparent)]
     Log(#[from] LogFailed),
+}
+
+impl From<SequenceError> for StageError {
+    fn from(error: SequenceError) -> Self {
+        match error {
+            SequenceError::OutOfOrder { expected, got } => Self::OutOfOrderSequence { expected, got },
+            SequenceError::Fenced { current_epoch, got } => Self::ProducerFenced { current_epoch, got },
+        }
+    }
 }
 
 /// Why there is no reader.

@@ -76,6 +76,7 @@ pub(crate) fn remove(shared: &Shared, hub: EventHubId) -> Result<(), RemoveError
         lock(&shared.undefined).retain(|(owner, _), _| *owner != hub);
         hubs.defined.remove(&hub)
     };
+    lock(&shared.staging).producers.forget(hub);
     for partition in removed.iter().flat_map(|hub| hub.partitions.iter()) {
         partition.is_removed.store(true, Ordering::Release);
         partition.grown.notify_waiters();

@@ -136,7 +136,7 @@ fn write_oldest(shared: &Shared) -> io::Result<Option<Retiring>> {
 /// failed sync a file must be written anew.
 fn write_files(shared: &Shared, segment: &Segment, successor: &Segment) -> io::Result<Vec<SealedFile>> {
     let keep = |hub| hubs::is_kept(shared, hub);
-    let notes = |_| Vec::new();
+    let notes = |hub| lock(&shared.staging).producers.snapshot(hub);
     let (disk, directory) = (&*shared.disk, &shared.directory);
     let written = sealed::seal(disk, directory, segment, &segment.starts, &successor.starts, &keep, &notes)
         .and_then(|files| disk.sync_directory(directory).map(|()| files));

@@ -8,11 +8,20 @@
 //! [`EventLog::stage`] gives a batch its sequence numbers and yields a [`Ticket`] that resolves
 //! when the batch lies on disk, [`Reader`] replays and follows a partition.
 //!
+//! # The life of a segment
+//!
+//! A segment takes commit groups until it is full or old. The thread `log-sealer` then rewrites it
+//! as one *sealed file* for each event hub, grouped by partition, retires it, and its file is used
+//! again. Events go with their sealed file, see [`Retention`], or with their hub. At most eight
+//! full segments wait; with more the writer waits too, so ingest is no faster than the sealing. A
+//! disk without room for the next segment makes the log refuse events until there is
+//! ([`LogFailed::Full`]); only a failed commit is final.
+//!
 //! # On disk
 //!
-//! The directory holds segments named after their epoch, `{epoch:020}.log`. A segment is written
-//! full of zeros and synced, its directory too, before its first use, so that a commit changes
-//! content only. All numbers are big-endian, all checksums CRC32C.
+//! The directory holds segments named after their epoch, `{epoch:020}.log`, and sealed files,
+//! `{epoch:020}-{hub:010}.sealed`, drawn in `docs/event-log-format.md`. A segment's blocks are
+//! written and its name synced before its first use, so that a commit changes content only. All numbers are big-endian, all checksums CRC32C.
 //!
 //! ```text
 //! segment   head | group | group | … | zeros          groups begin at multiples of 512
@@ -68,9 +77,15 @@
 //! # Memory
 //!
 //! Staged bytes ([`Config::staged_bytes_max`]), twice at most while a buffer grows; recent events
-//! for readers at the tail ([`Config::tail_bytes_max`]); of each segment an index entry of 24
-//! bytes for every 64 KiB of a partition, and every 4 MiB of the segment a partition occurs in:
-//! at most `segment_bytes / 64 KiB + partitions × segment_bytes / 4 MiB` entries.
+//! for readers at the tail ([`Config::tail_bytes_max`]); of each segment not yet sealed, nine
+//! at most, 24 bytes for each partition, an index entry of 32 bytes for every 64 KiB of a partition, and every 4 MiB of the segment a partition occurs in:
+//! at most `segment_bytes / 64 KiB + partitions × segment_bytes / 4 MiB` entries. Of each sealed
+//! file 72 bytes for each partition in it, 24 for each lost range, and a file handle. Sealing takes
+//! about 10 MiB while it runs.
+//!
+//! Idempotent producers: 1,000 a partition and 100,000 in all, about 400 bytes each. Taking a
+//! compressed batch needs what its decoder needs, not what it expands to; reading its events needs
+//! its records decompressed, at most 32 MiB, until the last event of it is dropped.
 //!
 //! # Absent
 //!
@@ -79,10 +94,13 @@
 mod batch;
 mod catalogue;
 mod config;
+mod codec;
 mod counters;
 mod disk;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod health;
 mod hubs;
 mod index;
@@ -90,6 +108,7 @@ mod inspect;
 mod keeper;
 mod log;
 mod partition;
+mod producers;
 mod reader;
 mod recovery;
 mod recycle;
@@ -107,7 +126,10 @@ mod ticket;
 mod timestamps;
 mod writer;
 
-pub use batch::{Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, Record, StoredBatch, StoredEvent};
+pub use batch::{
+    Batch, BatchBuilder, BatchError, EventHeader, Events, HeaderBlock, Origin, ProducerStamp, Record, StoredBatch, StoredEvent,
+    WireBatchError, WireLimits,
+};
 pub use config::{Config, EventHubDefinition};
 pub use counters::Statistics;
 pub use disk::{DirectoryLock, Disk, DiskFile, ReadOnlyDisk, RealDisk};

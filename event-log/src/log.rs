@@ -43,7 +43,10 @@ struct Handle {
 
 /// Who runs writer and keeper.
 enum Drive {
-    Threads { writer: JoinHandle<()>, keeper: JoinHandle<()> },
+    Threads {
+        writer: JoinHandle<()>,
+        keeper: JoinHandle<()>,
+    },
     #[cfg(feature = "testkit")]
     Manual(Box<Writer>),
 }
@@ -235,6 +238,9 @@ impl EventLog {
     /// Gives the batch its sequence numbers and puts it into the next commit group. Never waits
     /// for the disk: the ticket does. Of the permit, what the batch does not take is given back.
     ///
+    /// A batch that repeats one of the last five of its idempotent producer is not stored again:
+    /// the ticket has the numbers of the stored one and resolves when that is durable.
+    ///
     /// # Errors
     /// See [`StageError`]; nothing of the batch is stored then.
     pub fn stage(
@@ -398,7 +404,7 @@ fn open_with(
         clock,
         hubs: RwLock::new(Hubs::default()),
         undefined: Mutex::new(recovered.positions.take()),
-        staging: Mutex::new(Staging::new()),
+        staging: Mutex::new(Staging::new(std::mem::take(&mut recovered.producers))),
         staged: Condvar::new(),
         refuses: AtomicBool::new(false),
         budget: Semaphore::new(config.staged_bytes_max),

@@ -21,6 +21,7 @@ use crate::disk::{read_at_most, write_all_at};
 use crate::error::{LostRange, OpenError};
 use crate::format::{HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
 use crate::index::IndexEntry;
+use crate::producers::Producers;
 use crate::recycle::Workshop;
 use crate::scan::{self, Stretch, Window};
 use crate::sealed::SealedFile;
@@ -62,6 +63,7 @@ pub(crate) struct Recovered {
     pub(crate) active: Arc<Segment>,
     pub(crate) next_group: u64,
     pub(crate) positions: Positions,
+    pub(crate) producers: Producers,
     pub(crate) report: RecoveryReport,
 }
 
@@ -70,7 +72,7 @@ pub(crate) fn recover(workshop: &Workshop) -> Result<Recovered, OpenError> {
     let (disk, path) = (&*workshop.disk, &workshop.directory);
     let found = directory::read(disk, path, workshop.segment_bytes)?;
     let mut recovery = Recovery::default();
-    recovery.note_sealed(&found);
+    recovery.note_sealed(&found).map_err(|source| OpenError::Disk { operation: "reading", path: path.clone(), source })?;
     if found.segments.is_empty() {
         return recovery.begin_segment(workshop, found);
     }
@@ -105,6 +107,7 @@ enum Successor {
 #[derive(Default)]
 struct Recovery {
     positions: Positions,
+    producers: Producers,
     report: RecoveryReport,
     /// The number that the next group must have; `None` after damage.
     expected: Option<u64>,
@@ -114,7 +117,7 @@ struct Recovery {
 
 impl Recovery {
     /// Takes over what the sealed files know, and that some cannot be read.
-    fn note_sealed(&mut self, found: &Directory) {
+    fn note_sealed(&mut self, found: &Directory) -> io::Result<()> {
         self.report.sealed_files = found.sealed.len();
         self.report.damaged_files = found.damaged.iter().map(|file| file.path.clone()).collect();
         let hubs: HashSet<EventHubId> = found.damaged.iter().map(|file| file.hub).collect();
@@ -127,6 +130,25 @@ impl Recovery {
             }
             self.positions.note_lost(file.lost());
         }
+        self.restore_producers(&found.sealed)
+    }
+
+    /// Takes over what a hub's newest file notes of its idempotent producers, or, where that does
+    /// not verify, the one before.
+    fn restore_producers(&mut self, sealed: &[SealedFile]) -> io::Result<()> {
+        let mut restored = HashSet::new();
+        for file in sealed.iter().rev().filter(|file| !file.parts().is_empty()) {
+            if restored.contains(&file.hub()) {
+                continue;
+            }
+            let notes = file.notes()?.filter(|notes| self.producers.restore(file.hub(), notes).is_ok());
+            if notes.is_some() {
+                restored.insert(file.hub());
+            } else {
+                tracing::warn!(file = %file.path().display(), "the notes on idempotent producers do not verify");
+            }
+        }
+        Ok(())
     }
 
     /// Begins the first segment of a log, or the next one where a log has lost all it had.
@@ -137,7 +159,8 @@ impl Recovery {
         let identity = SegmentIdentity { log_id, epoch: epoch_max + 1 };
         let path = segment::path(&workshop.directory, identity.epoch);
         let failed = |source| OpenError::Disk { operation: "preparing", path, source };
-        if epoch_max > 0 {
+        let had_events = !(sealed.is_empty() && damaged.is_empty() && spares.is_empty());
+        if had_events {
             for spare in &spares {
                 let positions = directory::positions_of_spare(&*workshop.disk, &workshop.directory, spare);
                 self.positions.note_head(&positions.unwrap_or_default());
@@ -152,7 +175,8 @@ impl Recovery {
         self.report.segments = 1;
         let damaged = damaged.iter().map(|file| (file.hub, file.epoch)).collect();
         let catalogue = Catalogue::new(sealed, damaged, vec![Arc::clone(&active)]);
-        Ok(Recovered { catalogue, active, next_group: 1, positions: self.positions, report: self.report })
+        let Self { positions, producers, report, .. } = self;
+        Ok(Recovered { catalogue, active, next_group: 1, positions, producers, report })
     }
 
     fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
@@ -218,6 +242,7 @@ impl Recovery {
             index.note((header.hub, header.partition), entry, record_time_max(&batch.bytes), header.frame_bytes() as u64);
             segment.began.get_or_init(|| batch.append_time);
             self.positions.note_batch((header.hub, header.partition), &batch);
+            self.producers.note((header.hub, header.partition), &batch);
             self.report.events += u64::from(batch.count);
         }
         if let Some(header) = stretch.header {
@@ -232,7 +257,8 @@ impl Recovery {
         let path = segment::path(directory, active.identity.epoch);
         harden(&active, self.last_stretch).map_err(|source| OpenError::Disk { operation: "syncing", path, source })?;
         self.report.lost = self.positions.close();
-        Ok(Recovered { catalogue, active, next_group: self.next_group, positions: self.positions, report: self.report })
+        let Self { positions, producers, report, next_group, .. } = self;
+        Ok(Recovered { catalogue, active, next_group, positions, producers, report })
     }
 }
 

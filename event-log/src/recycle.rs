@@ -83,3 +83,29 @@ impl Workshop {
         lock(&self.spares).pop_front()
     }
 }
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use super::*;
+    use crate::disk::FaultyDisk;
+    use crate::format::SegmentIdentity;
+
+    #[test]
+    fn a_retired_segment_is_used_again_unless_a_reader_holds_it() {
+        let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(1));
+        let directory = Path::new("log");
+        let workshop = Workshop::new(Arc::clone(&disk), directory, 8192, Arc::default());
+        for (epoch, is_held) in [(1, true), (2, false)] {
+            let file = workshop.prepare(epoch).expect("made");
+            let segment = Arc::new(Segment::new(SegmentIdentity { log_id: 1, epoch }, file, 4096, Vec::new()));
+            disk.rename(&segment::path(directory, epoch), &segment::spare_path(directory, epoch)).expect("renamed");
+            let reader = is_held.then(|| Arc::clone(&segment));
+            workshop.keep(Spare { epoch, held: Some(segment) });
+            workshop.prepare(epoch + 10).expect("made");
+            drop(reader);
+            assert!(disk.open(&segment::spare_path(directory, epoch)).is_err(), "it is gone or has its new name");
+        }
+        let statistics = workshop.counters.statistics(0, 0);
+        assert_eq!((statistics.segments_zeroed, statistics.segments_recycled), (3, 1));
+    }
+}

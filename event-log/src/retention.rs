@@ -10,7 +10,7 @@ use model::{EventHubId, SequenceNumber, Timestamp};
 
 use crate::error::LostRange;
 use crate::partition::Partition;
-use crate::sealed::SealedFile;
+use crate::sealed::{self, SealedFile};
 use crate::shared::Shared;
 use crate::sync::{lock, read, write};
 
@@ -106,9 +106,10 @@ fn remove_oldest(shared: &Shared, hub: EventHubId, partitions: &[Arc<Partition>]
         }
     }
     let damaged = read(&shared.catalogue).damaged_before(hub, file.epoch());
-    for epoch in damaged.iter().copied().chain([file.epoch()]) {
-        remove_file(shared, &crate::sealed::path(&shared.directory, epoch, hub))?;
+    for epoch in damaged {
+        remove_file(shared, &sealed::path(&shared.directory, epoch, hub))?;
     }
+    remove_file(shared, file.path())?;
     write(&shared.catalogue).forget_up_to(hub, file.epoch());
     let is_gone = |range: &LostRange| range.hub == hub && file.part(range.partition).is_some_and(|part| range.to < part.end);
     lock(&shared.health).forget_lost(is_gone);
@@ -131,7 +132,8 @@ mod tests {
 
     fn check(retention: Retention, now: u64, files: &[(u64, u64)], expected: usize) {
         let at = |seconds: u64| Timestamp::from_milliseconds(seconds as i64 * 1000);
-        let facts: Vec<_> = files.iter().map(|(newest, bytes)| Facts { newest: at(*newest), bytes: *bytes, is_released: *newest <= 2 }).collect();
+        let facts: Vec<_> =
+            files.iter().map(|(newest, bytes)| Facts { newest: at(*newest), bytes: *bytes, is_released: *newest <= 2 }).collect();
         assert_eq!(expendable(&facts, retention, at(now)), expected, "{retention:?} at {now}: {files:?}");
     }
 

@@ -147,6 +147,13 @@ impl Frame<'_> {
         let bytes = self.stretch.frames.slice(self.at + range.start..self.at + range.end);
         let batch = verify(&bytes).ok()?;
         let FrameHeader { base, count, append_time, origin, .. } = self.header;
-        (batch.base == base.0 && batch.count == count).then_some(StoredBatch { base, count, append_time, origin, wanted: base, bytes })
+        (batch.base == base.0 && batch.count as u32 == count).then_some(StoredBatch {
+            base,
+            count,
+            append_time,
+            origin,
+            wanted: base,
+            bytes,
+        })
     }
 }

@@ -11,6 +11,7 @@ use crate::batch::{Batch, Origin};
 use crate::error::{LogFailed, StageError};
 use crate::format::{FRAME_HEADER_BYTES, FrameHeader, GROUP_HEADER_BYTES};
 use crate::partition::Partition;
+use crate::producers::{Decision, Producers};
 use crate::shared::Shared;
 use crate::sync::lock;
 use crate::ticket::{GroupState, Ticket};
@@ -71,11 +72,13 @@ pub(crate) struct Staging {
     pub(crate) ended: Option<LogFailed>,
     /// The writer sleeps and must be signalled.
     pub(crate) writer_waits: bool,
+    /// Which batches of idempotent producers are stored already.
+    pub(crate) producers: Producers,
 }
 
 impl Staging {
-    pub(crate) fn new() -> Self {
-        Self { open: Group::with_capacity(BUFFER_BYTES_MIN), full: VecDeque::new(), ended: None, writer_waits: false }
+    pub(crate) fn new(producers: Producers) -> Self {
+        Self { open: Group::with_capacity(BUFFER_BYTES_MIN), full: VecDeque::new(), ended: None, writer_waits: false, producers }
     }
 
     /// The next group to write, if anything waits.
@@ -137,8 +140,11 @@ impl Group {
         };
         let at = self.buffer.len();
         self.buffer.extend_from_slice(&header.encode());
+        // Base offset and leader epoch are the log's to set; the batch's CRC leaves both out.
         self.buffer.extend_from_slice(&base.0.to_be_bytes());
-        self.buffer.extend_from_slice(batch.bytes.get(8..).unwrap_or_default());
+        self.buffer.extend_from_slice(batch.bytes.get(8..12).unwrap_or_default());
+        self.buffer.extend_from_slice(&0_i32.to_be_bytes());
+        self.buffer.extend_from_slice(batch.bytes.get(16..).unwrap_or_default());
         self.buffer.resize(at + header.frame_bytes(), 0);
         self.events += u64::from(batch.count);
         self.budget_bytes += header.frame_bytes();
@@ -178,12 +184,22 @@ pub(crate) fn stage(
     if let Some(ended) = &staging.ended {
         return Err(ended.clone().into());
     }
+    if let Some(stamp) = batch.producer
+        && let Decision::Repeat { base, group } = staging.producers.decide(partition.key, stamp, batch.count)?
+    {
+        return Ok(Ticket::new(group, base));
+    }
     if staging.open.buffer.len() + bytes > shared.config.group_bytes_max() {
         let full = staging.turn_over();
         staging.full.push_back(full);
     }
+    let key = partition.key;
     let first = staging.open.append(partition, batch, origin);
-    let ticket = Ticket::new(Arc::clone(&staging.open.state), first);
+    let group = Arc::clone(&staging.open.state);
+    if let Some(stamp) = batch.producer {
+        staging.producers.note_staged(key, stamp, batch.count, first, Arc::clone(&group), shared.clock.now());
+    }
+    let ticket = Ticket::new(group, first);
     let writer_waits = std::mem::take(&mut staging.writer_waits);
     drop(staging);
     permit.spend(bytes);

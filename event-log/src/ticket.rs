@@ -87,6 +87,20 @@ pub(crate) struct GroupState {
 }
 
 impl GroupState {
+    /// The state of groups that were durable before the log was opened, shared by all of them.
+    pub(crate) fn durable() -> Arc<Self> {
+        static DURABLE: OnceLock<Arc<GroupState>> = OnceLock::new();
+        Arc::clone(DURABLE.get_or_init(|| Arc::new(Self { outcome: OnceLock::from(Ok(())), waiters: Mutex::default() })))
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        matches!(self.outcome.get(), Some(Ok(())))
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.outcome.get(), Some(Err(_)))
+    }
+
     /// Makes the outcome known and wakes who waits for it. Only the first call counts.
     pub(crate) fn resolve(&self, outcome: Result<(), LogFailed>) {
         if self.outcome.set(outcome).is_err() {

@@ -6,7 +6,7 @@ mod support;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use event_log::{Disk, EventLog, FaultyDisk, Health};
+use event_log::{Disk, EventLog, FaultyDisk, Health, LostRange};
 use model::SequenceNumber;
 use support::{Item, P0, P1, event, manual_clock, open_manual, read_all, stage};
 
@@ -148,4 +148,134 @@ fn a_segment_whose_head_is_damaged_stays_readable() {
     flip(&disk, 20);
     let log = open(&disk);
     assert_eq!(read_all(&log, P0)[..4], items("a", 0..4));
+}
+
+/// A log whose first segments are sealed, in order, its two partitions alike.
+fn sealed(files: usize) -> (FaultyDisk, Vec<PathBuf>) {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    let mut number = 0;
+    while log.statistics().segments < files as u64 {
+        stage(&log, P0, &[&format!("a{number}")]);
+        stage(&log, P1, &[&format!("b{number}")]);
+        assert!(log.commit_staged());
+        number += 1;
+    }
+    while log.seal_oldest().expect("sealed") {}
+    log.close();
+    let paths = disk.paths().into_iter().filter(|path| path.extension().is_some_and(|name| name == "sealed"));
+    let paths: Vec<_> = paths.collect();
+    assert_eq!(paths.len(), files);
+    (disk, paths)
+}
+
+fn lost(log: &EventLog) -> Vec<LostRange> {
+    match log.health() {
+        Health::Degraded { lost } => lost,
+        other @ (Health::Healthy | Health::Full { .. } | Health::Failed { .. }) => panic!("{other:?}"),
+    }
+}
+
+/// Every event is there or in a gap, each once, in order.
+fn check_nothing_silent(log: &EventLog, at: usize) -> bool {
+    let mut is_whole = true;
+    for (partition, prefix) in [(P0, "a"), (P1, "b")] {
+        let mut next = 0;
+        for item in read_all(log, partition) {
+            match item {
+                Item::Event(sequence, body) => {
+                    assert_eq!((sequence.0, body), (next, format!("{prefix}{next}")), "byte {at}");
+                    next += 1;
+                }
+                Item::Gap(from, to) => {
+                    assert_eq!(from.0, next, "byte {at}");
+                    next = to.0 + 1;
+                    is_whole = false;
+                }
+            }
+        }
+        assert_eq!(next, log.partition(support::HUB, partition).expect("known").next.0, "byte {at}");
+    }
+    is_whole
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_a_sealed_file_is_harmless_or_a_gap_and_never_silent() {
+    let (disk, paths) = sealed(3);
+    let path = &paths[1];
+    let length = disk.content(path).len();
+    let mut gaps = 0;
+    for at in (0..512).chain((512..length).step_by(97)).chain(length - 600..length) {
+        disk.damage(path, |content| content[at] ^= 0x04);
+        let log = open(&disk);
+        let is_whole = check_nothing_silent(&log, at);
+        assert_eq!(is_whole, log.health() == Health::Healthy, "byte {at}");
+        gaps += usize::from(!is_whole);
+        log.close();
+        disk.damage(path, |content| content[at] ^= 0x04);
+    }
+    assert!(gaps > 100, "{gaps} flips met events");
+}
+
+#[test]
+fn a_sealed_file_whose_both_ends_are_damaged_is_lost_with_its_name_and_numbers() {
+    for (number, is_deleted) in [(0, false), (1, false), (2, false), (1, true), (2, true)] {
+        let (disk, paths) = sealed(3);
+        let path = &paths[number];
+        if is_deleted {
+            let disk: &dyn Disk = &disk;
+            disk.remove(path).expect("removed");
+            disk.sync_directory(std::path::Path::new("log")).expect("synced");
+        } else {
+            disk.damage(path, |content| content.fill(0));
+        }
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let opened = EventLog::open_manual(std::path::Path::new("log"), shared, support::small(), manual_clock(), &[support::hub(1, 2)]);
+        let (log, report) = opened.expect("opens");
+        assert_eq!(report.damaged_files, if is_deleted { Vec::new() } else { vec![path.clone()] });
+        assert_eq!(report.lost, lost(&log), "{number}");
+        assert_eq!(report.lost.iter().map(|lost| lost.partition).collect::<Vec<_>>(), [P0, P1]);
+        assert!(!check_nothing_silent(&log, number));
+        let ticket = stage(&log, P0, &["later"]);
+        log.commit_staged();
+        assert!(matches!(ticket.try_get(), Some(Ok(_))));
+    }
+}
+
+#[test]
+fn damage_to_a_segment_that_waits_to_be_sealed_is_kept_as_a_gap_in_the_sealed_file() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    let mut number = 0;
+    while log.statistics().segments < 1 {
+        stage(&log, P0, &[&format!("a{number}")]);
+        log.commit_staged();
+        number += 1;
+    }
+    let first = segment(&disk);
+    let at = groups(&disk.content(&first))[4] + 150;
+    disk.damage(&first, |content| content[at] ^= 1);
+    assert!(log.seal_oldest().expect("sealed"));
+    let range = LostRange { hub: support::HUB, partition: P0, from: SequenceNumber(4), to: SequenceNumber(4) };
+    assert_eq!(lost(&log), [range]);
+    let items = read_all(&log, P0);
+    assert_eq!(items[4], Item::Gap(SequenceNumber(4), SequenceNumber(4)));
+    assert_eq!(items.len(), number);
+    log.close();
+    let log = open(&disk);
+    assert_eq!((lost(&log), read_all(&log, P0)), (vec![range], items));
+}
+
+#[test]
+fn a_log_that_lost_its_only_segment_goes_on_behind_every_number_it_gave() {
+    let (disk, _) = sealed(2);
+    let next = open(&disk).partition(support::HUB, P0).expect("known").next;
+    disk.damage(&segment(&disk), |content| content.fill(0));
+    let log = open(&disk);
+    let ticket = stage(&log, P0, &["later"]);
+    log.commit_staged();
+    assert!(ticket.first() >= next && matches!(ticket.try_get(), Some(Ok(_))), "{:?}", ticket.first());
+    let items = read_all(&log, P0);
+    log.close();
+    assert_eq!(read_all(&open(&disk), P0), items);
 }

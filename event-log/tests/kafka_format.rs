@@ -6,7 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use event_log::{BatchBuilder, BatchError, Disk, FaultyDisk, HeaderBlock, Origin, Record, Start, StoredBatch, StoredEvent};
+use event_log::{
+    Batch, BatchBuilder, BatchError, Disk, FaultyDisk, HeaderBlock, Origin, Record, Start, StoredBatch, StoredEvent, WireLimits,
+};
 use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::{
@@ -24,6 +26,8 @@ fn stored(bytes: Bytes, base: i64, count: u32) -> StoredBatch {
 fn events(batch: &StoredBatch) -> Result<Vec<StoredEvent>, BatchError> {
     batch.events().collect()
 }
+
+const CODECS: [Compression; 5] = [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
 fn kafka_record(offset: i64, timestamp: i64, value: Option<Vec<u8>>) -> KafkaRecord {
     let mut headers = IndexMap::new();
@@ -92,17 +96,26 @@ proptest! {
     }
 
     #[test]
-    fn what_another_implementation_made_reads_back(values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..40)) {
-        let records: Vec<_> = values.iter().enumerate().map(|(index, value)| kafka_record(index as i64, 1000 + index as i64, Some(value.clone()))).collect();
-        let batch = stored(encode(&records, Compression::None), 0, values.len() as u32);
-        let events = events(&batch).expect("decodes");
-        prop_assert_eq!(events.len(), values.len());
-        for ((index, event), value) in events.iter().enumerate().zip(&values) {
-            prop_assert_eq!(event.sequence, SequenceNumber(index as i64));
-            prop_assert_eq!(event.timestamp.as_milliseconds(), 1000 + index as i64);
-            prop_assert_eq!(event.value.as_deref(), Some(value.as_slice()));
-            prop_assert_eq!(&event.headers[0], &(Bytes::from_static(b"name"), Some(Bytes::from_static(b"value"))));
-            prop_assert_eq!(&event.headers[1], &(Bytes::from_static(b"null"), None));
+    fn what_another_implementation_made_reads_back_in_every_codec(
+        values in prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..300)), 1..40)
+    ) {
+        let records: Vec<_> = values.iter().enumerate().map(|(index, value)| kafka_record(index as i64, 1000 + index as i64, value.clone())).collect();
+        for compression in CODECS {
+            let bytes = encode(&records, compression);
+            let taken = Batch::from_wire(bytes.clone(), &WireLimits::default()).expect("a batch");
+            prop_assert_eq!((taken.count() as usize, taken.producer()), (values.len(), None));
+            prop_assert_eq!(taken.max_timestamp().as_milliseconds(), 999 + values.len() as i64);
+            prop_assert_eq!(taken.as_bytes(), &bytes, "{:?}", compression);
+            let events = events(&stored(bytes, 0, values.len() as u32)).expect("decodes");
+            prop_assert_eq!(events.len(), values.len());
+            for ((index, event), value) in events.iter().enumerate().zip(&values) {
+                prop_assert_eq!(event.sequence, SequenceNumber(index as i64));
+                prop_assert_eq!(event.timestamp.as_milliseconds(), 1000 + index as i64);
+                prop_assert_eq!(event.key.as_deref(), Some(b"key".as_slice()));
+                prop_assert_eq!(event.value.as_deref(), value.as_deref());
+                prop_assert_eq!(&event.headers[0], &(Bytes::from_static(b"name"), Some(Bytes::from_static(b"value"))));
+                prop_assert_eq!(&event.headers[1], &(Bytes::from_static(b"null"), None));
+            }
         }
     }
 
@@ -125,12 +138,34 @@ proptest! {
 }
 
 #[test]
-fn a_compressed_batch_is_refused_by_name() {
+fn compressed_records_that_do_not_decompress_are_an_error_that_names_the_codec() {
     let mut bytes = encode(&[kafka_record(0, 1, Some(b"body".to_vec()))], Compression::None).to_vec();
-    bytes[22] |= 4;
-    let crc = crc32c::crc32c(&bytes[21..]);
-    bytes[17..21].copy_from_slice(&crc.to_be_bytes());
-    assert_eq!(events(&stored(bytes.into(), 0, 1)), Err(BatchError::Compressed { codec: 4 }));
+    for codec in 1..8 {
+        bytes[22] = codec;
+        let crc = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        let found = events(&stored(bytes.clone().into(), 0, 1));
+        assert!(matches!(found, Err(BatchError::Compressed { codec: named, .. }) if named == codec), "{found:?}");
+    }
+}
+
+#[test]
+fn the_first_event_of_a_time_is_found_and_the_latest_of_all() {
+    let times = [30, 10, 50, 20, 50];
+    let records: Vec<_> = times.iter().zip(0..).map(|(time, offset)| kafka_record(offset, *time, None)).collect();
+    let moment = Timestamp::from_milliseconds;
+    for compression in CODECS {
+        let mut bytes = encode(&records, compression).to_vec();
+        bytes[..8].copy_from_slice(&700_i64.to_be_bytes());
+        let mut batch = stored(bytes.into(), 700, 5);
+        batch.wanted = SequenceNumber(704);
+        for (wanted, found) in [(0, Some((700, 30))), (30, Some((700, 30))), (31, Some((702, 50))), (50, Some((702, 50))), (51, None)] {
+            let found = found.map(|(sequence, time)| (SequenceNumber(sequence), moment(time)));
+            assert_eq!(batch.first_at_or_after(moment(wanted)), found, "{wanted} {compression:?}");
+        }
+        assert_eq!(batch.max_timestamp_of_records(), Some((SequenceNumber(702), moment(50))));
+        assert_eq!(batch.max_timestamp(), moment(50));
+    }
 }
 
 #[test]

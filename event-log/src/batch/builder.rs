@@ -3,7 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use model::Timestamp;
 
-use super::{BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, Batch, LENGTH_PREFIX_BYTES, varint};
+use super::header::content_crc;
+use super::{BATCH_HEADER_BYTES, Batch, LENGTH_PREFIX_BYTES, set_at, varint};
 
 /// Record headers encoded once and copied into many records: what all messages of a connection
 /// have in common.
@@ -146,15 +147,9 @@ impl BatchBuilder {
         }
         let total = buffer.len();
         set_at(&mut buffer, 8, &(total.saturating_sub(LENGTH_PREFIX_BYTES) as u32).to_be_bytes());
-        let crc = crc32c::crc32c(buffer.get(BATCH_PREFIX_BYTES..).unwrap_or_default());
+        let crc = content_crc(&buffer);
         set_at(&mut buffer, 17, &crc.to_be_bytes());
-        Batch { bytes: buffer.freeze(), count }
-    }
-}
-
-fn set_at(buffer: &mut [u8], at: usize, value: &[u8]) {
-    if let Some(slot) = buffer.get_mut(at..at + value.len()) {
-        slot.copy_from_slice(value);
+        Batch { bytes: buffer.freeze(), count, producer: None, max_timestamp: Timestamp::from_milliseconds(max_timestamp) }
     }
 }
 

@@ -1,10 +1,14 @@
-//! Decoding stored batches into events. Bodies are slices of the batch, nothing is copied.
+//! Decoding stored batches into events. Bodies are slices of the batch, nothing is copied; of a
+//! compressed batch they are slices of its decompressed records.
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use model::{SequenceNumber, Timestamp};
 use thiserror::Error;
 
-use super::{BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, LENGTH_PREFIX_BYTES, varint};
+use super::header::{BatchHeader, content_crc};
+use super::wire::EXPANDED_BYTES_MAX;
+use super::{BATCH_HEADER_BYTES, varint};
+use crate::codec::{Codec, Expanded};
 
 /// Why bytes are not a batch whose events can be shown.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -31,11 +35,13 @@ pub enum BatchError {
         /// The checksum of the content.
         computed: u32,
     },
-    /// The records are compressed; they can be copied, not looked into.
-    #[error("the record batch is compressed with codec {codec}, which cannot be decoded here")]
+    /// The records are compressed and do not decompress.
+    #[error("decompressing the record batch of codec {codec}: {reason}")]
     Compressed {
         /// Kafka's number of the codec: 1 gzip, 2 snappy, 3 lz4, 4 zstd.
         codec: u8,
+        /// What the decompressor met.
+        reason: String,
     },
     /// The header counts differ, or leave no record.
     #[error("the record batch counts {count} records with a last offset delta of {last_offset_delta}")]
@@ -53,46 +59,39 @@ pub enum BatchError {
     },
 }
 
-/// The header fields that the log and the decoder need.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct BatchHeader {
-    pub(crate) base: i64,
-    pub(crate) count: u32,
-    codec: u8,
-    base_timestamp: i64,
-    max_timestamp: i64,
-    append_time: bool,
-}
-
 /// Checks `bytes` to be exactly one batch, CRC included, and reads its header.
 pub(crate) fn verify(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let available = bytes.len() as u64;
-    let mut fields = bytes.get(..BATCH_HEADER_BYTES).ok_or(BatchError::Length { announced: BATCH_HEADER_BYTES as u64, available })?;
-    let base = fields.get_i64();
-    let announced = u64::from(fields.get_u32()) + LENGTH_PREFIX_BYTES as u64;
+    let header = BatchHeader::read(bytes).ok_or(BatchError::Length { announced: BATCH_HEADER_BYTES as u64, available })?;
+    let BatchHeader { announced_bytes: announced, magic, crc: stored, count, last_offset_delta, .. } = header;
     if announced != available {
         return Err(BatchError::Length { announced, available });
     }
-    fields.advance(4);
-    let magic = fields.get_i8();
     if magic != 2 {
         return Err(BatchError::Magic { magic });
     }
-    let stored = fields.get_u32();
-    let computed = crc32c::crc32c(bytes.get(BATCH_PREFIX_BYTES..).unwrap_or_default());
+    let computed = content_crc(bytes);
     if stored != computed {
         return Err(BatchError::Checksum { stored, computed });
     }
-    let attributes = fields.get_u16();
-    let last_offset_delta = fields.get_i32();
-    let (base_timestamp, max_timestamp) = (fields.get_i64(), fields.get_i64());
-    fields.advance(14);
-    let count = fields.get_i32();
     if count < 1 || last_offset_delta != count - 1 {
         return Err(BatchError::Count { count, last_offset_delta });
     }
-    let (codec, append_time) = ((attributes & 7) as u8, attributes & 8 != 0);
-    Ok(BatchHeader { base, count: count as u32, codec, base_timestamp, max_timestamp, append_time })
+    Ok(header)
+}
+
+/// The records of a batch that verifies: a slice of it, or decompressed as a whole.
+fn expand(bytes: &Bytes, header: &BatchHeader) -> Result<Bytes, BatchError> {
+    let records = bytes.slice(BATCH_HEADER_BYTES..);
+    let failed = |reason: String| BatchError::Compressed { codec: header.codec(), reason };
+    match Codec::from_number(header.codec()) {
+        Ok(None) => Ok(records),
+        Ok(Some(codec)) => {
+            let expanded = Expanded::new(codec, &records, EXPANDED_BYTES_MAX).and_then(Expanded::read_all);
+            Ok(expanded.map_err(|error| failed(error.to_string()))?.into())
+        }
+        Err(_) => Err(failed("no such codec".to_owned())),
+    }
 }
 
 /// A header of an event: its name and its value, which may be null.
@@ -114,9 +113,12 @@ pub struct StoredEvent {
 }
 
 /// The events of a batch in order; after an error it ends.
+///
+/// Each is decoded when it is asked for. Compressed records are decompressed once, before the
+/// first, into memory that the events share.
 #[derive(Debug)]
 pub struct Events {
-    bytes: Bytes,
+    records: Bytes,
     position: usize,
     next: u32,
     state: Result<BatchHeader, Option<BatchError>>,
@@ -124,12 +126,45 @@ pub struct Events {
 
 impl Events {
     pub(super) fn new(bytes: &Bytes) -> Self {
-        let state = match verify(bytes) {
-            Ok(header) if header.codec != 0 => Err(Some(BatchError::Compressed { codec: header.codec })),
-            Ok(header) => Ok(header),
-            Err(error) => Err(Some(error)),
+        let opened = verify(bytes).and_then(|header| Ok((header, expand(bytes, &header)?)));
+        let (records, state) = match opened {
+            Ok((header, records)) => (records, Ok(header)),
+            Err(error) => (Bytes::new(), Err(Some(error))),
         };
-        Self { bytes: bytes.clone(), position: BATCH_HEADER_BYTES, next: 0, state }
+        Self { records, position: 0, next: 0, state }
+    }
+
+    /// What `decode` makes of the next record; `None` from it is a malformed one, and the end.
+    fn decode_next<T>(&mut self, decode: impl FnOnce(Slices<'_>, &BatchHeader, u32) -> Option<T>) -> Option<Result<T, BatchError>> {
+        let header = match &mut self.state {
+            Ok(header) => *header,
+            Err(error) => return error.take().map(Err),
+        };
+        let index = self.next;
+        if index == header.count as u32 {
+            return None;
+        }
+        self.next += 1;
+        let decoded = self.split_record().and_then(|record| decode(record, &header, index));
+        if decoded.is_none() {
+            self.state = Err(None);
+        }
+        Some(decoded.ok_or(BatchError::Record { index }))
+    }
+
+    fn split_record(&mut self) -> Option<Slices<'_>> {
+        let mut rest = self.records.get(self.position..)?;
+        let length = usize::try_from(varint::take(&mut rest)?).ok()?;
+        self.position = self.records.len() - rest.len() + length;
+        Some(Slices { whole: &self.records, rest: rest.get(..length)? })
+    }
+
+    /// The positions and timestamps alone; ends at what does not decode.
+    pub(super) fn timestamps(mut self) -> impl Iterator<Item = (SequenceNumber, Timestamp)> {
+        std::iter::from_fn(move || {
+            let decoded = self.decode_next(|mut record, header, index| Some((header.sequence(index), record.take_timestamp(header)?)));
+            decoded?.ok()
+        })
     }
 }
 
@@ -137,56 +172,33 @@ impl Iterator for Events {
     type Item = Result<StoredEvent, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let header = match &mut self.state {
-            Ok(header) => *header,
-            Err(error) => return error.take().map(Err),
-        };
-        if self.next == header.count {
-            return None;
-        }
-        let index = self.next;
-        self.next += 1;
-        let event = self.take_record(&header, index);
-        if event.is_none() {
-            self.state = Err(None);
-        }
-        Some(event.ok_or(BatchError::Record { index }))
+        self.decode_next(|mut record, header, index| record.take_event(header, index).filter(|_| record.rest.is_empty()))
     }
 }
 
-impl Events {
-    fn take_record(&mut self, header: &BatchHeader, index: u32) -> Option<StoredEvent> {
-        let mut rest = self.bytes.get(self.position..)?;
-        let length = usize::try_from(varint::take(&mut rest)?).ok()?;
-        let start = self.bytes.len() - rest.len();
-        let mut record = Slices { whole: &self.bytes, rest: rest.get(..length)? };
-        self.position = start + length;
-        let event = record.take_event(header)?;
-        let in_order = event.sequence == SequenceNumber(header.base).plus(index);
-        (in_order && record.rest.is_empty()).then_some(event)
-    }
-}
-
-/// A record being taken apart, its pieces handed out as slices of the batch.
+/// A record being taken apart, its pieces handed out as slices of the records.
 struct Slices<'a> {
     whole: &'a Bytes,
     rest: &'a [u8],
 }
 
 impl Slices<'_> {
-    fn take_event(&mut self, header: &BatchHeader) -> Option<StoredEvent> {
+    /// Takes the attributes, which mean nothing, and the timestamp.
+    fn take_timestamp(&mut self, header: &BatchHeader) -> Option<Timestamp> {
         let (_attributes, rest) = self.rest.split_first()?;
         self.rest = rest;
         let delta = varint::take(&mut self.rest)?;
-        let offset = u32::try_from(varint::take(&mut self.rest)?).ok()?;
-        let milliseconds = if header.append_time { header.max_timestamp } else { header.base_timestamp.saturating_add(delta) };
-        Some(StoredEvent {
-            sequence: SequenceNumber(header.base).plus(offset),
-            timestamp: Timestamp::from_milliseconds(milliseconds),
-            key: self.take_nullable()?,
-            value: self.take_nullable()?,
-            headers: self.take_headers()?,
-        })
+        let milliseconds = if header.has_append_time() { header.max_timestamp } else { header.base_timestamp.saturating_add(delta) };
+        Some(Timestamp::from_milliseconds(milliseconds))
+    }
+
+    fn take_event(&mut self, header: &BatchHeader, index: u32) -> Option<StoredEvent> {
+        let timestamp = self.take_timestamp(header)?;
+        if varint::take(&mut self.rest)? != i64::from(index) {
+            return None;
+        }
+        let (key, value, headers) = (self.take_nullable()?, self.take_nullable()?, self.take_headers()?);
+        Some(StoredEvent { sequence: header.sequence(index), timestamp, key, value, headers })
     }
 
     /// `None` is malformed, `Some(None)` null.

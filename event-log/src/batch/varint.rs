@@ -2,8 +2,9 @@
 
 use bytes::BufMut;
 
-/// Longest encoding of a 64-bit value.
-const VARINT_BYTES_MAX: usize = 10;
+/// Longest encodings of a 32-bit and of a 64-bit value.
+pub(super) const INT_BYTES_MAX: usize = 5;
+pub(super) const LONG_BYTES_MAX: usize = 10;
 
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
@@ -28,10 +29,10 @@ pub(super) fn put(out: &mut impl BufMut, value: i64) {
 /// Takes a value off the front of `input`; `None` if it is cut short or too long.
 pub(super) fn take(input: &mut &[u8]) -> Option<i64> {
     let mut value = 0_u64;
-    for index in 0..VARINT_BYTES_MAX {
+    for index in 0..LONG_BYTES_MAX {
         let (byte, rest) = input.split_first()?;
         *input = rest;
-        if index == VARINT_BYTES_MAX - 1 && *byte > 1 {
+        if index == LONG_BYTES_MAX - 1 && *byte > 1 {
             return None;
         }
         value |= u64::from(byte & 0x7f) << (7 * index);

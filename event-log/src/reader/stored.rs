@@ -3,10 +3,10 @@
 use model::{SequenceNumber, Timestamp};
 
 use crate::batch::StoredBatch;
+use crate::catalogue::Source;
 use crate::error::ReadError;
 use crate::partition::{Partition, PartitionKey};
 use crate::scan::{self, Stretch, Window};
-use crate::catalogue::Source;
 use crate::sealed::{self, SealedFile};
 use crate::segment::Segment;
 use crate::shared::Shared;

@@ -10,6 +10,9 @@ use crate::format::Position;
 use crate::partition::{PartitionKey, PartitionProperties};
 use crate::sealed::Part;
 
+/// The most events that a byte can hold: a record takes 7 bytes, compressed to a 64th.
+const EVENTS_PER_BYTE_MAX: u64 = 10;
+
 /// Where every partition stands.
 ///
 /// Numbers of a partition have no gaps, so a frame that begins further on than the last one ended
@@ -116,7 +119,7 @@ impl Positions {
     /// Skips the numbers that damage may have taken at the end of partitions; everything lost.
     pub(super) fn close(&mut self) -> Vec<LostRange> {
         for (key, standing) in &mut self.partitions {
-            let unproved = self.damaged_bytes - standing.damage_seen;
+            let unproved = (self.damaged_bytes - standing.damage_seen).saturating_mul(EVENTS_PER_BYTE_MAX);
             if unproved > 0 {
                 let from = standing.properties.next;
                 standing.properties.next = SequenceNumber(from.0.saturating_add_unsigned(unproved));
@@ -135,7 +138,7 @@ impl Positions {
 
     /// Where a partition begins that left no trace: behind everything that damage may hide.
     pub(crate) fn untraced(&self) -> PartitionProperties {
-        let unproved = self.damaged_bytes - self.damage_before_head;
+        let unproved = (self.damaged_bytes - self.damage_before_head).saturating_mul(EVENTS_PER_BYTE_MAX);
         PartitionProperties::empty(SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX)))
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::{
-    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start, StoredEvent,
-    Ticket,
+    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start,
+    StoredEvent, Ticket,
 };
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
@@ -40,19 +40,32 @@ pub fn manual_clock() -> Clock {
 
 /// A batch whose bodies are the given texts.
 pub fn batch(bodies: &[&str]) -> Batch {
+    let records: Vec<_> = bodies.iter().map(|body| (start_of_time(), *body)).collect();
+    batch_at(&records)
+}
+
+/// A batch whose records have these timestamps and bodies.
+pub fn batch_at(records: &[(Timestamp, &str)]) -> Batch {
     let headers = HeaderBlock::new().with("h", b"v");
-    let mut builder = BatchBuilder::new(start_of_time());
-    for body in bodies {
-        builder.push(Record { timestamp: start_of_time(), key: Some(b"device"), value: Some(body.as_bytes()), headers: &[&headers] });
+    let mut builder = BatchBuilder::new(records.first().map_or(start_of_time(), |(timestamp, _)| *timestamp));
+    for (timestamp, body) in records {
+        builder.push(Record { timestamp: *timestamp, key: Some(b"device"), value: Some(body.as_bytes()), headers: &[&headers] });
     }
     builder.finish()
 }
 
 /// Stages a batch of one or more events.
 pub fn stage(log: &EventLog, partition: PartitionId, bodies: &[&str]) -> Ticket {
-    let batch = batch(bodies);
+    stage_in(log, HUB, partition, bodies)
+}
+
+pub fn stage_in(log: &EventLog, hub: EventHubId, partition: PartitionId, bodies: &[&str]) -> Ticket {
+    stage_batch(log, hub, partition, batch(bodies))
+}
+
+pub fn stage_batch(log: &EventLog, hub: EventHubId, partition: PartitionId, batch: Batch) -> Ticket {
     let permit = log.try_reserve(batch.staged_bytes()).expect("an open log").expect("room");
-    log.stage(permit, HUB, partition, batch, Origin::Mqtt).expect("staged")
+    log.stage(permit, hub, partition, batch, Origin::Mqtt).expect("staged")
 }
 
 pub fn open_manual(disk: &Arc<dyn Disk>, clock: &Clock, partitions: u32) -> EventLog {
