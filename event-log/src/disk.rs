@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testkit")]
 mod faulty;
+mod read_only;
 mod real;
 
 use std::any::Any;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "testkit")]
 pub use faulty::{Faults, FaultyDisk};
+pub use read_only::ReadOnlyDisk;
 pub use real::RealDisk;
 
 /// Keeps a directory to one owner until it is dropped.

@@ -104,6 +104,7 @@ pub mod fuzz;
 mod health;
 mod hubs;
 mod index;
+mod inspect;
 mod keeper;
 mod log;
 mod partition;
@@ -131,11 +132,14 @@ pub use batch::{
 };
 pub use config::{Config, EventHubDefinition};
 pub use counters::Statistics;
-pub use disk::{DirectoryLock, Disk, DiskFile, RealDisk};
+pub use disk::{DirectoryLock, Disk, DiskFile, ReadOnlyDisk, RealDisk};
 #[cfg(feature = "testkit")]
 pub use disk::{Faults, FaultyDisk};
 pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, RemoveError, StageError, UnknownPartition};
 pub use health::Health;
+pub use inspect::{
+    Damage, Damaged, FileKind, FileReport, InspectError, InspectedBatch, LogReport, PartitionReport, Selection, inspect,
+};
 pub use log::EventLog;
 pub use partition::PartitionProperties;
 pub use reader::{Reader, Start};

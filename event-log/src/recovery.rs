@@ -6,7 +6,7 @@
 //! once more with the same bytes, and syncs. (After a failed sync the page cache may hold bytes
 //! that the disk does not; without the second write they would be served and then vanish.)
 
-mod directory;
+pub(crate) mod directory;
 mod positions;
 
 use std::collections::HashSet;

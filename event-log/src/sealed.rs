@@ -159,9 +159,28 @@ impl SealedFile {
         Ok((crc32c::crc32c_append(self.identity.seed(), &bytes) == notes.checksum).then(|| bytes.into()))
     }
 
-    #[cfg(test)]
+    /// Where the notes lie.
+    pub(crate) fn notes_at(&self) -> u64 {
+        self.footer.notes.at
+    }
+
+    /// The places of those ends of the file, or of their copies of the footer, that do not verify.
+    pub(crate) fn damaged_ends(&self) -> io::Result<Vec<u64>> {
+        let mut damaged = Vec::new();
+        for end in [End::Head, End::Trailer] {
+            match open_at(&*self.file, self.file_bytes, end) {
+                Ok((identity, _)) if identity == self.identity => {}
+                Ok(_) | Err(SealedFault::Version(_) | SealedFault::Foreign) => damaged.push(end.place(self.file_bytes)),
+                Err(SealedFault::Damaged { at, .. }) => damaged.push(at),
+                Err(SealedFault::Disk(error)) => return Err(error),
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Whether a block of the index was found that does not verify. Costs speed only.
-    pub(crate) fn has_index_damage(&self) -> bool {
+    #[cfg(all(test, feature = "testkit"))]
+    fn has_index_damage(&self) -> bool {
         self.has_index_damage.load(Ordering::Relaxed)
     }
 

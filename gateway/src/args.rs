@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use event_log::Selection;
+use model::{EventHubId, PartitionId, SequenceNumber};
 use thiserror::Error;
 
 use crate::listener::address::{InvalidListenAddress, Listen, ListenerName, NotBuiltYet, UnknownListener};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    the hub was told to stop and stopped, or the configuration has no fault
-  1    the hub could not start, or stopped because of a failure
-  64   a wrong command line, or a configuration with faults (all of them are reported)
+  0    the hub was told to stop and stopped, or the configuration has no fault,
+       or the event log is sound
+  1    the hub could not start, or stopped because of a failure, or the event log is damaged
+  64   a wrong command line, a configuration with faults (all of them are reported), or a
+       directory whose log cannot be looked into: there is none, or a hub has it open
   130  a second signal ended the hub while it was still stopping
 
 The hub stops on SIGTERM and SIGINT: it accepts nothing new, lets what it has accepted finish
@@ -37,6 +41,9 @@ pub(crate) enum Command {
     Serve(ServeArguments),
     /// Report every fault in a configuration
     Check(CheckArguments),
+    /// Look into the files of an event log that no hub has open; changes nothing
+    #[command(subcommand)]
+    Log(LogCommand),
 }
 
 /// `isthmus dev`
@@ -70,6 +77,67 @@ pub(crate) struct CheckArguments {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+/// `isthmus log`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Verify every checksum and report what the log holds; exits with 1 if something is damaged or lost
+    Verify(LogVerifyArguments),
+    /// Show the events, one a line; exits with 1 if something is damaged or lost
+    Dump(LogDumpArguments),
+}
+
+/// `isthmus log verify`
+#[derive(Debug, Args)]
+pub(crate) struct LogVerifyArguments {
+    /// Which log, shown how.
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+}
+
+/// `isthmus log dump`
+#[derive(Debug, Args)]
+pub(crate) struct LogDumpArguments {
+    /// Which log, shown how.
+    #[command(flatten)]
+    pub(crate) log: LogArguments,
+    /// Only the event hub with this number
+    #[arg(long, value_name = "ID")]
+    pub(crate) hub: Option<u32>,
+    /// Only partitions with this number
+    #[arg(long, value_name = "N")]
+    pub(crate) partition: Option<u32>,
+    /// Only events with this sequence number or a later one
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) from: Option<i64>,
+}
+
+impl LogDumpArguments {
+    /// Which events are asked for.
+    pub(crate) fn selection(&self) -> Selection {
+        Selection { hub: self.hub.map(EventHubId), partition: self.partition.map(PartitionId), from: self.from.map(SequenceNumber) }
+    }
+}
+
+/// What every command that looks into a log takes.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// The log's directory, or the data directory it is in
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
+    /// How the answer is written
+    #[arg(long, short, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: OutputFormat,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// What every command that starts a hub takes.
@@ -165,6 +233,10 @@ mod tests {
         check("isthmus dev --data-dir d --listen mqtt=127.0.0.1:0 --listen https=off --listen metrics=[::1]:0", Ok(()));
         check("isthmus serve --config f --listen mqtt=0.0.0.0:8883", Ok(()));
         check("isthmus check --config f", Ok(()));
+        check("isthmus log verify d --output json", Ok(()));
+        check("isthmus log dump d --hub 1 --partition 3 --from 17 -o json", Ok(()));
+        check("isthmus log dump d --from -1", Err("--from"));
+        check("isthmus log verify", Err("DIR"));
         check("isthmus dev --data-dir d --listen kafka=off --listen kafka=127.0.0.1:0", Ok(()));
         for name in ["amqp", "coaps", "coaps_tcp"] {
             check(&format!("isthmus dev --data-dir d --listen {name}=127.0.0.1:0"), Err("is not built yet"));

@@ -20,6 +20,7 @@ mod https;
 mod hub;
 mod kafka;
 mod listener;
+mod log_files;
 mod methods;
 mod mqtt;
 mod observe;
@@ -35,10 +36,12 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use event_log::InspectError;
 use model::Clock;
 
-use crate::args::{Arguments, CheckArguments, Command, LogFormat};
+use crate::args::{Arguments, CheckArguments, Command, LogCommand, LogFormat};
 use crate::config::ConfigError;
+use crate::log_files::Verdict;
 use crate::serve::{StartError, Stop};
 
 /// A wrong command line, or a configuration with faults (`EX_USAGE`).
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
     };
     match &arguments.command {
         Command::Check(check) => check_configuration(check),
+        Command::Log(command) => look_into_log(command),
         Command::Dev(dev) => run(dev.start.log_format, serve::dev(dev, Clock::system())),
         Command::Serve(serve) => run(serve.start.log_format, serve::serve(serve, Clock::system())),
     }
@@ -77,6 +81,23 @@ fn check_configuration(arguments: &CheckArguments) -> ExitCode {
         Err(error) => {
             eprintln!("{}", with_causes(&error));
             ExitCode::from(EXIT_USAGE)
+        }
+    }
+}
+
+/// Looks into a log's files.
+#[expect(clippy::print_stderr, reason = "the answer is what this command is for")]
+fn look_into_log(command: &LogCommand) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match log_files::run(command, &mut out, &mut std::io::stderr()) {
+        Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Damaged) => ExitCode::from(EXIT_FAILURE),
+        Err(error) => {
+            eprintln!("isthmus: {}", with_causes(&error));
+            match error {
+                InspectError::InUse { .. } | InspectError::NoLog { .. } => ExitCode::from(EXIT_USAGE),
+                InspectError::File(_) => ExitCode::from(EXIT_FAILURE),
+            }
         }
     }
 }

@@ -16,15 +16,15 @@ use crate::sealed::{self, SealedFault, SealedFile};
 use crate::segment;
 
 /// A segment file and what its first bytes say.
-pub(super) struct Found {
-    pub(super) path: PathBuf,
-    pub(super) epoch: u64,
-    pub(super) file: Arc<dyn DiskFile>,
+pub(crate) struct Found {
+    pub(crate) path: PathBuf,
+    pub(crate) epoch: u64,
+    pub(crate) file: Arc<dyn DiskFile>,
     /// `None` when the head does not verify.
-    pub(super) head: Option<SegmentHead>,
+    pub(crate) head: Option<SegmentHead>,
     /// Of the head, or of a group where the head does not verify. `None` for a file that was
     /// prepared and not used.
-    pub(super) log_id: Option<u128>,
+    pub(crate) log_id: Option<u128>,
 }
 
 /// Everything found, cleaned of what is of no use.
@@ -95,7 +95,8 @@ fn remove(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
     disk.remove(path).map_err(failed("removing", path))
 }
 
-fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Result<Found, OpenError> {
+/// Opens a segment's file and reads its head.
+pub(crate) fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Result<Found, OpenError> {
     let path = segment::path(directory, epoch);
     let file = disk.open(&path).map_err(failed("opening", &path))?;
     let head = match read_head(&*file).map_err(failed("reading", &path))? {
@@ -127,7 +128,7 @@ fn log_id_of_groups(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<u128>>
 }
 
 /// Parts the segments in use, all of one log, from those that were prepared and hold nothing.
-fn tell_used(files: Vec<Found>) -> Result<(Vec<Found>, Vec<u64>), OpenError> {
+pub(crate) fn tell_used(files: Vec<Found>) -> Result<(Vec<Found>, Vec<u64>), OpenError> {
     let log_id = files.iter().find_map(|found| found.log_id);
     let (mut used, mut unused) = (Vec::with_capacity(files.len()), Vec::new());
     for mut found in files {

@@ -93,7 +93,7 @@ pub(crate) fn encode_index(identity: &FileIdentity, entries: &[IndexEntry]) -> V
 }
 
 /// The entries of a block, if it verifies and is the one looked for.
-pub(crate) fn decode_block(bytes: &[u8], identity: &FileIdentity, number: u32) -> Option<Vec<IndexEntry>> {
+fn decode_block(bytes: &[u8], identity: &FileIdentity, number: u32) -> Option<Vec<IndexEntry>> {
     let mut fields = bytes.get(..BLOCK_BYTES)?;
     let checksum = crc32c::crc32c_append(identity.seed(), fields.get(8..)?);
     if fields.get_u32() != BLOCK_MAGIC || fields.get_u32() != checksum {
@@ -136,6 +136,20 @@ impl SealedFile {
             low = middle + 1;
         }
         Ok(best)
+    }
+
+    /// The places of index blocks that do not verify.
+    pub(crate) fn damaged_index_blocks(&self) -> io::Result<Vec<u64>> {
+        let blocks = self.footer.parts.iter().map(|part| part.index.end()).max().unwrap_or(0).div_ceil(ENTRIES_IN_BLOCK);
+        let mut damaged = Vec::new();
+        for number in 0..blocks {
+            let at = self.footer.index_at + u64::from(number) * BLOCK_BYTES as u64;
+            let bytes = read_at_most(&*self.file, at, BLOCK_BYTES)?;
+            if decode_block(&bytes, &self.identity, number).is_none() {
+                damaged.push(at);
+            }
+        }
+        Ok(damaged)
     }
 
     /// A partition's entries in a block of the index; `None` if the block does not verify.

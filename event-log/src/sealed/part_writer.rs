@@ -17,6 +17,17 @@ use crate::format::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, finish_fra
 /// Where a batch has its largest record timestamp, see [`crate::batch`].
 const RECORD_TIME_MAX_AT: usize = 35;
 
+/// What the kernel's cache of a file is made of.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// How much of the buffer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FlushExtent {
+    /// More frames follow.
+    WholePages,
+    All,
+}
+
 /// Gathers a partition's frames and writes them to their place.
 pub(super) struct PartWriter {
     hub: EventHubId,
@@ -101,11 +112,20 @@ impl PartWriter {
         finish_frame(self.buffer.get_mut(start..).unwrap_or_default(), header.append_time, self.seed);
     }
 
-    /// Writes what is buffered; keeps at most `keep_bytes` of memory.
-    pub(super) fn flush(&mut self, file: &dyn DiskFile, keep_bytes: usize) -> io::Result<()> {
-        write_all_at(file, &self.buffer, self.at + self.written)?;
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+    /// Writes what is buffered, but for the last page's begin unless it is the last: a page
+    /// written once costs the kernel half of one written twice. Keeps at most `keep_bytes` of memory.
+    pub(super) fn flush(&mut self, file: &dyn DiskFile, extent: FlushExtent, keep_bytes: usize) -> io::Result<()> {
+        let at = self.at + self.written;
+        let length = match extent {
+            FlushExtent::All => self.buffer.len(),
+            FlushExtent::WholePages => {
+                let end = at + self.buffer.len() as u64;
+                (end - end % PAGE_BYTES).saturating_sub(at) as usize
+            }
+        };
+        write_all_at(file, self.buffer.get(..length).unwrap_or_default(), at)?;
+        self.written += length as u64;
+        self.buffer.drain(..length);
         self.buffer.shrink_to(keep_bytes);
         Ok(())
     }

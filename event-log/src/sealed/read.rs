@@ -68,6 +68,11 @@ impl SealedFile {
         self.locate_before(partition, |part| part.frames > 0 && part.record_time_max >= time, |entry| entry.record_time_max < time)
     }
 
+    /// A partition's frames from a place on, one by one.
+    pub(crate) fn frames(&self, part: &Part, place: Place, read_bytes: usize) -> FrameCursor<'_> {
+        FrameCursor::new(self, part, place.at, read_bytes)
+    }
+
     fn locate_before(
         &self,
         partition: PartitionId,
@@ -135,19 +140,19 @@ impl Found {
 }
 
 /// A frame whose header verifies, and its batch if that does too.
-pub(super) struct SealedFrame {
-    pub(super) at: u64,
-    pub(super) header: FrameHeader,
-    pub(super) batch: Option<StoredBatch>,
+pub(crate) struct SealedFrame {
+    pub(crate) at: u64,
+    header: FrameHeader,
+    pub(crate) batch: Option<StoredBatch>,
 }
 
 /// Goes through a partition's data frame by frame, passing over what does not verify.
-pub(super) struct FrameCursor<'a> {
+pub(crate) struct FrameCursor<'a> {
     file: &'a SealedFile,
     partition: PartitionId,
     seed: u32,
     /// Where the next frame is looked for.
-    pub(super) at: u64,
+    at: u64,
     end: u64,
     read_bytes: usize,
     buffer: Bytes,
@@ -155,7 +160,7 @@ pub(super) struct FrameCursor<'a> {
 }
 
 impl<'a> FrameCursor<'a> {
-    pub(super) fn new(file: &'a SealedFile, part: &Part, at: u64, bytes_max: usize) -> Self {
+    fn new(file: &'a SealedFile, part: &Part, at: u64, bytes_max: usize) -> Self {
         // What a seek overshoots is read along, so that most reads take one call.
         let read_bytes = bytes_max.saturating_add(STRIDE_BYTES as usize).clamp(READ_BYTES_MIN, READ_BYTES_MAX);
         let (at, end) = (at.max(part.at), part.data_end());
@@ -164,7 +169,7 @@ impl<'a> FrameCursor<'a> {
     }
 
     /// The next frame; `None` at the end of the data, or, without `reads_on`, of what is in memory.
-    pub(super) fn next(&mut self, reads_on: bool) -> io::Result<Option<SealedFrame>> {
+    pub(crate) fn next(&mut self, reads_on: bool) -> io::Result<Option<SealedFrame>> {
         while self.at < self.end {
             let Some(prefix) = self.hold(FRAME_PREFIX_BYTES, reads_on)? else { return Ok(None) };
             let Some(header) = FrameHeader::decode_prefix(&prefix, self.seed).filter(|header| self.is_own(header)) else {
@@ -177,6 +182,11 @@ impl<'a> FrameCursor<'a> {
             return Ok(Some(SealedFrame { at, header, batch: batch_of(&header, &bytes) }));
         }
         Ok(None)
+    }
+
+    /// Where the next frame is looked for.
+    pub(crate) fn place(&self) -> u64 {
+        self.at
     }
 
     fn is_own(&self, header: &FrameHeader) -> bool {

@@ -11,7 +11,7 @@ use super::footer::Footer;
 use super::format::{ALIGNMENT, ANCHOR_BYTES, Anchor, End, Extent, FileIdentity};
 use super::index::{self, encode_index};
 use super::layout::{self, PartPlan};
-use super::part_writer::PartWriter;
+use super::part_writer::{FlushExtent, PAGE_BYTES, PartWriter};
 use super::{SealedFile, WINDOW_BYTES};
 use crate::disk::{Disk, DiskFile, write_all_at};
 use crate::format::Position;
@@ -51,7 +51,7 @@ pub(crate) fn seal(
     let files = plans.into_iter().map(begin).collect::<io::Result<Vec<FileWriter>>>()?;
     let mut sealer = Sealer::new(files, segment::path(directory, segment.identity.epoch));
     sealer.copy(segment)?;
-    sealer.flush()?;
+    sealer.flush(FlushExtent::All)?;
     let finish = |file: FileWriter| {
         let notes = notes(file.identity.hub);
         file.finish(&notes)
@@ -68,6 +68,8 @@ struct Sealer {
     source: PathBuf,
     buffered_bytes: usize,
     buffer_bytes_max: usize,
+    /// What is written before the end.
+    early_extent: FlushExtent,
 }
 
 impl Sealer {
@@ -77,7 +79,10 @@ impl Sealer {
             slots.extend(file.parts.iter().enumerate().map(|(part, writer)| ((file.identity.hub, writer.partition()), (number, part))));
         }
         let buffer_bytes_max = slots.len().saturating_mul(BUFFER_BYTES_A_PART).min(BUFFER_BYTES_MAX);
-        Self { files, slots, source, buffered_bytes: 0, buffer_bytes_max }
+        // What stays behind of each part must not fill the buffers again.
+        let is_room_for_pages = slots.len() * PAGE_BYTES as usize <= buffer_bytes_max / 2;
+        let early_extent = if is_room_for_pages { FlushExtent::WholePages } else { FlushExtent::All };
+        Self { files, slots, source, buffered_bytes: 0, buffer_bytes_max, early_extent }
     }
 
     /// Takes every frame of the segment that verifies to its place.
@@ -113,20 +118,22 @@ impl Sealer {
             }
             self.buffered_bytes += part.buffered_bytes() - before;
             if self.buffered_bytes >= self.buffer_bytes_max {
-                self.flush()?;
+                self.flush(self.early_extent)?;
             }
         }
         Ok(stretch.header.is_some_and(|header| (header.frame_count, header.frames_bytes as usize) == (frames, bytes)))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self, extent: FlushExtent) -> io::Result<()> {
+        let mut left = 0;
         let keep_bytes = 2 * self.buffer_bytes_max / self.slots.len().max(1);
         for file in &mut self.files {
             for part in &mut file.parts {
-                part.flush(&*file.file, keep_bytes)?;
+                part.flush(&*file.file, extent, keep_bytes)?;
+                left += part.buffered_bytes();
             }
         }
-        self.buffered_bytes = 0;
+        self.buffered_bytes = left;
         Ok(())
     }
 

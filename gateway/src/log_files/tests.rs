@@ -1,0 +1,104 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use event_log::{BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock, InspectError, Origin, RealDisk, Record, Retention};
+use model::partition::PartitionCount;
+use model::{Clock, EventHubId, PartitionId, Timestamp};
+use serde_json::Value;
+
+use super::{Verdict, run};
+use crate::args::{Arguments, Command};
+
+fn open(directory: &Path) -> EventLog {
+    let hub = EventHubDefinition {
+        id: EventHubId(1),
+        partitions: PartitionCount::try_from(2).expect("a count"),
+        retention: Retention::Limits { time: Duration::MAX, bytes: None },
+    };
+    let config = Config { segment_bytes: 64 * 1024, ..Config::default() };
+    EventLog::open(directory, Arc::new(RealDisk), config, Clock::manual(Timestamp::NEVER), &[hub]).expect("opens").0
+}
+
+/// A data directory whose log holds these bodies in partition 1.
+async fn data_dir(bodies: &[&[u8]]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let log = open(&directory.path().join("log"));
+    for body in bodies {
+        let mut builder = BatchBuilder::new(Timestamp::NEVER);
+        let headers = HeaderBlock::new().with("colour", b"red");
+        builder.push(Record { timestamp: Timestamp::NEVER, key: Some(b"dev1"), value: Some(body), headers: &[&headers] });
+        let batch = builder.finish();
+        let permit = log.reserve(batch.staged_bytes()).await.expect("open");
+        log.stage(permit, EventHubId(1), PartitionId(1), batch, Origin::Mqtt).expect("staged").await.expect("durable");
+    }
+    log.close();
+    directory
+}
+
+fn run_line(line: &str, directory: &Path) -> (Result<Verdict, InspectError>, String, String) {
+    let words = line.split_whitespace().map(|word| if word == "DIR" { directory.as_os_str().to_owned() } else { word.into() });
+    let arguments = Arguments::try_parse_from(words).expect("a command line");
+    let Command::Log(command) = arguments.command else { panic!("{line} is no log command") };
+    let (mut out, mut faults) = (Vec::new(), Vec::new());
+    let verdict = run(&command, &mut out, &mut faults);
+    (verdict, String::from_utf8(out).expect("text"), String::from_utf8(faults).expect("text"))
+}
+
+#[tokio::test]
+async fn a_sound_log_verifies_by_its_data_directory_and_by_its_own() {
+    let directory = data_dir(&[b"one", b"two"]).await;
+    for path in [directory.path().to_owned(), directory.path().join("log")] {
+        let (verdict, out, _) = run_line("isthmus log verify DIR", &path);
+        assert_eq!(verdict.expect("looked"), Verdict::Sound);
+        assert!(out.contains("hub 1 partition 1: from 0 to before 2, 2 events") && out.ends_with("sound\n"), "{out}");
+    }
+    let (_, out, _) = run_line("isthmus log verify DIR --output json", directory.path());
+    let report: Value = serde_json::from_str(&out).expect("one object");
+    assert_eq!((&report["sound"], &report["partitions"][0]["end"]), (&Value::Bool(true), &Value::from(2)));
+}
+
+#[tokio::test]
+async fn events_are_dumped_one_a_line_with_text_or_base64() {
+    let directory = data_dir(&[b"one", b"t\nwo", &[0xff, 0xfe]]).await;
+    let (verdict, out, faults) = run_line("isthmus log dump DIR --output json", directory.path());
+    assert_eq!((verdict.expect("looked"), faults.as_str()), (Verdict::Sound, ""));
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(lines.iter().map(|line| line["sequence"].as_i64()).collect::<Vec<_>>(), [Some(0), Some(1), Some(2)]);
+    assert_eq!((&lines[0]["body"], &lines[0]["key"], &lines[0]["origin"]), (&"one".into(), &"dev1".into(), &"mqtt".into()));
+    assert_eq!((&lines[2]["bodyBase64"], &lines[2]["headers"][0]), (&"//4=".into(), &"colour".into()));
+    let (_, out, _) = run_line("isthmus log dump DIR --hub 1 --partition 1 --from 1", directory.path());
+    assert_eq!(out.lines().count(), 2);
+    assert!(out.contains("1/1/1 ") && out.contains(r#"body "t\nwo""#) && out.contains("body base64://4="), "{out}");
+    let (_, out, _) = run_line("isthmus log dump DIR --partition 0", directory.path());
+    assert_eq!(out, "");
+}
+
+#[tokio::test]
+async fn damage_makes_the_verdict_and_names_file_and_place() {
+    let directory = data_dir(&[b"one", b"two", b"three"]).await;
+    let segment = directory.path().join("log/00000000000000000001.log");
+    let mut content = std::fs::read(&segment).expect("read");
+    let group = (4096..content.len()).step_by(512).filter(|at| content[*at..].starts_with(b"IGRP")).nth(1).expect("a group");
+    content[group + 150] ^= 1;
+    std::fs::write(&segment, content).expect("written");
+    let (verdict, out, _) = run_line("isthmus log verify DIR", directory.path());
+    assert_eq!(verdict.expect("looked"), Verdict::Damaged);
+    assert!(out.contains(&format!("at byte {group} does not verify: commit group")) && out.contains("events 1 to 1 are lost"), "{out}");
+    let (verdict, out, faults) = run_line("isthmus log dump DIR", directory.path());
+    assert_eq!((verdict.expect("looked"), out.lines().count()), (Verdict::Damaged, 2));
+    assert!(faults.contains("are lost"), "{faults}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_open_or_not_there_is_refused() {
+    let directory = data_dir(&[b"one"]).await;
+    let log = open(&directory.path().join("log"));
+    let (refused, _, _) = run_line("isthmus log verify DIR", directory.path());
+    let text = refused.expect_err("refused").to_string();
+    assert!(text.contains("stop the hub, or inspect a copy"), "{text}");
+    log.close();
+    let empty = tempfile::tempdir().expect("a directory");
+    assert!(matches!(run_line("isthmus log dump DIR", empty.path()).0, Err(InspectError::NoLog { .. })));
+}
