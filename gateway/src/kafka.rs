@@ -65,6 +65,7 @@ where
                 peer.charge_failure();
             }
             tracing::info!(peer = %peer.address, reason = refusal.name(), detail = %refusal, "refused a Kafka connection");
+            writer.close().await;
         }
     }
 }

@@ -142,7 +142,7 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
             let incoming = wire::request(reader.body(length).await?)?;
             let (header, body) = match incoming {
                 Incoming::UnknownApiVersions { correlation_id } => {
-                    self.writer.send(&[wire::unknown_api_versions(correlation_id)?]).await?;
+                    self.writer.send(vec![wire::unknown_api_versions(correlation_id)?]).await?;
                     continue;
                 }
                 Incoming::Request { header, body } if header.api.is_open_to_strangers() => (header, body),
@@ -159,16 +159,16 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
 
     /// Answers one request of a stranger; gives what it proved.
     async fn answer(&mut self, header: &RequestHeader, body: &Bytes) -> Result<Option<EventHubGrant>, Refusal> {
-        match header.api {
-            Api::SaslHandshake => self.handshake(header, body).await.map(|()| None),
-            Api::SaslAuthenticate => self.authenticate(header, body).await.map(Some),
-            // Nothing else is open to strangers.
-            _ => {
-                wire::decode::<ApiVersionsRequest>(header, body)?;
-                self.send(header, &wire::api_versions()).await?;
-                Ok(None)
-            }
+        if header.api == Api::SaslAuthenticate {
+            return self.authenticate(header, body).await.map(Some);
         }
+        if header.api == Api::SaslHandshake {
+            self.handshake(header, body).await?;
+        } else {
+            wire::decode::<ApiVersionsRequest>(header, body)?;
+            self.send(header, &wire::api_versions()).await?;
+        }
+        Ok(None)
     }
 
     async fn handshake(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), Refusal> {
@@ -199,7 +199,6 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
                 let response =
                     SaslAuthenticateResponse::default().with_error_code(reason::sasl(&refusal)).with_error_message(Some(message));
                 self.send(header, &response).await?;
-                self.writer.close().await;
                 Err(refusal)
             }
         }
@@ -215,7 +214,7 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
     }
 
     async fn send<B: Encodable + HeaderVersion>(&mut self, header: &RequestHeader, body: &B) -> Result<(), Refusal> {
-        Ok(self.writer.send(&[wire::response(header, body)?]).await?)
+        Ok(self.writer.send(vec![wire::response(header, body)?]).await?)
     }
 
     fn session(&self, grant: EventHubGrant) -> Session {

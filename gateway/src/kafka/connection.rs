@@ -109,7 +109,7 @@ fn report(session: &Session, ending: &Ending) {
 struct Intake<'a, R> {
     session: &'a Session,
     reader: FrameReader<R>,
-    answers: mpsc::Sender<UnderWay>,
+    answers: mpsc::Sender<Box<UnderWay>>,
     turns: Arc<Semaphore>,
     room: Arc<Semaphore>,
 }
@@ -152,7 +152,9 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
         }
         let (header, answer) = match incoming {
             Incoming::Request { header, body } => {
-                let answer = self.carried_out(&header, dispatch::answer(self.session, &header, &body)).await?;
+                // Boxed, so that a connection has room for it only while it is carried out.
+                let handled = Box::pin(dispatch::answer(self.session, &header, &body));
+                let answer = self.carried_out(&header, handled).await?;
                 (header, answer)
             }
             Incoming::UnknownApiVersions { correlation_id } => {
@@ -167,7 +169,7 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
         };
         let under_way = UnderWay { header, answer, _held: (share, turn, room) };
         // The outlet ends before the intake only together with the connection.
-        self.answers.send(under_way).await.map_err(|_| Ending::Stopping)
+        self.answers.send(Box::new(under_way)).await.map_err(|_| Ending::Stopping)
     }
 
     /// Waits for a handler. One that may wait for others, and has no effect that must not be cut,
@@ -206,14 +208,15 @@ async fn permit(semaphore: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermi
 }
 
 /// Sends answers in the order in which their requests were taken.
-async fn send_answers<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<UnderWay>, writer: &mut FrameWriter<W>) -> Result<(), Ending> {
-    while let Some(UnderWay { header, answer, _held }) = queue.recv().await {
+async fn send_answers<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Box<UnderWay>>, writer: &mut FrameWriter<W>) -> Result<(), Ending> {
+    while let Some(under_way) = queue.recv().await {
+        let UnderWay { header, answer, _held } = *under_way;
         let (pieces, _share) = match answer {
             Answer::Frame(pieces, share) => (pieces, share),
             Answer::Produced(staged) => (staged.settled(&header).await?, Share::none()),
         };
         if !pieces.is_empty() {
-            writer.send(&pieces).await?;
+            writer.send(pieces).await?;
         }
     }
     Ok(())

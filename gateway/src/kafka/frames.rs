@@ -1,9 +1,10 @@
 //! Frames over a socket: one buffer of the right size a request, none while nothing comes.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use kafka_proto::wire::{FrameLength, frame_length};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -15,6 +16,9 @@ use crate::observe::Metrics;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer may take nothing of what is sent to it.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pieces of a frame handed over at once.
+const SLICES_MAX: usize = 64;
 
 /// Why a connection carries nothing more.
 #[derive(Debug, Error)]
@@ -90,6 +94,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
+/// Takes `bytes` and pieces without any off the front.
+fn advance(pieces: &mut VecDeque<Bytes>, mut bytes: usize) {
+    while let Some(first) = pieces.front_mut() {
+        let taken = bytes.min(first.len());
+        first.advance(taken);
+        bytes -= taken;
+        if !first.is_empty() {
+            return;
+        }
+        pieces.pop_front();
+    }
+}
+
 /// The sending half of a connection.
 #[derive(Debug)]
 pub(super) struct FrameWriter<W> {
@@ -103,14 +120,17 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     }
 
     /// Sends a frame, given in pieces.
-    pub(super) async fn send(&mut self, pieces: &[Bytes]) -> Result<(), FrameError> {
-        for piece in pieces {
-            let mut rest = piece.as_ref();
-            while !rest.is_empty() {
-                let sent = timeout(WRITE_TIMEOUT, self.stream.write(rest)).await.map_err(|_| FrameError::Stuck)??;
-                rest = rest.get(sent..).filter(|_| sent > 0).ok_or(io::Error::from(io::ErrorKind::WriteZero))?;
+    pub(super) async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), FrameError> {
+        let mut pieces = VecDeque::from(pieces);
+        while !pieces.is_empty() {
+            // Many at once: a batch may be small, and each write is a TLS record and a system call.
+            let slices: Vec<_> = pieces.iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
+            let sent = timeout(WRITE_TIMEOUT, self.stream.write_vectored(&slices)).await.map_err(|_| FrameError::Stuck)??;
+            if sent == 0 {
+                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
-            self.metrics.kafka_sent(piece.len());
+            self.metrics.kafka_sent(sent);
+            advance(&mut pieces, sent);
         }
         timeout(WRITE_TIMEOUT, self.stream.flush()).await.map_err(|_| FrameError::Stuck)??;
         Ok(())
