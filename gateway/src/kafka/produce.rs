@@ -12,6 +12,7 @@ use kafka_protocol::messages::{ProduceRequest, ProduceResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use model::{EventHubId, EventHubRights, PartitionId};
 use thiserror::Error;
+use tokio::time::Instant;
 use twins::EventHub;
 
 use super::connection::Ending;
@@ -78,6 +79,7 @@ struct Part {
 struct Placed {
     ticket: Ticket,
     count: u32,
+    since: Instant,
 }
 
 /// Stages a request's batches in their order.
@@ -124,7 +126,7 @@ async fn stage_partition(session: &Session, hub: &EventHub, index: i32, records:
     let count = batch.count();
     let ticket = session.hub.log.stage(permit, hub.id, partition, batch, Origin::Kafka)?;
     session.hub.metrics.batch_received(Protocol::Kafka, count, bytes);
-    Ok(Placed { ticket, count })
+    Ok(Placed { ticket, count, since: Instant::now() })
 }
 
 /// The batch, if all of it is true. To look into compressed records takes long, so that is done
@@ -184,8 +186,11 @@ impl Staged {
 impl Part {
     async fn settled(self, version: i16, metrics: &Metrics) -> PartitionProduceResponse {
         let outcome = match self.outcome {
-            Ok(Placed { ticket, count }) => match ticket.await {
-                Ok(durable) => Ok((durable.first(), count)),
+            Ok(Placed { ticket, count, since }) => match ticket.await {
+                Ok(durable) => {
+                    metrics.acknowledgement_took(Protocol::Kafka, since.elapsed());
+                    Ok((durable.first(), count))
+                }
                 Err(failed) => Err(ProduceRefused::Log(failed)),
             },
             Err(refused) => Err(refused),
