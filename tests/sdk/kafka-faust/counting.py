@@ -18,6 +18,8 @@ app = faust.App(
     ),
     # State lives in the changelog topic alone.
     store="memory://",
+    # Its topics are there: it would ask for a compacted changelog, which the hub refuses.
+    topic_allow_declare=False,
     topic_disable_leader=True,
     topic_partitions=2,
     broker_session_timeout=6,

@@ -44,11 +44,13 @@ async def read(topic, count):
     consumer = aiokafka.AIOKafkaConsumer(topic, **login(), auto_offset_reset="earliest")
     await consumer.start()
     try:
-        async with asyncio.timeout(2 * hub.DEADLINE):
+        async with asyncio.timeout(hub.DEADLINE):
             while got < count:
                 record = await consumer.getone()
                 counts[record.key].append(json.loads(record.value)["count"])
                 got += 1
+    except TimeoutError:
+        raise AssertionError(f"{got} results instead of {count}: {counts}") from None
     finally:
         await consumer.stop()
     return counts

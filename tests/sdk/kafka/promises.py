@@ -295,7 +295,7 @@ class Administration:
         settle([member], member.assigned, "the member has its partition")
         self.assertIn(name, self.client.groups())
         self.assertEqual(self.client.group(name), ("Stable", 1))
-        self.assertIn(name, hub.hubctl("hub", "groups", topic))
+        self.assertIn(name, hub.service("GET", f"/eventHubs/{topic}/groups", expect=200).text)
         member.commit()
         member.leave()
         self.assertEqual(self.client.group(name), ("Empty", 0))

@@ -161,21 +161,16 @@ class ConfluentMember(Member):
 
     def __init__(self, client, group, topic, options):
         super().__init__()
-        quick = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300, "error_cb": self._note}
-        self.fatal = None
+        quick = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 300}
         self.consumer = client.consumer(**{"group.id": group, **quick, **options})
         self.consumer.subscribe([topic])
-
-    def _note(self, error):
-        if error.fatal() or error.code() == ck.KafkaError._FATAL:
-            self.fatal = error
 
     def turn(self):
         while (message := self.consumer.poll(0.05)) is not None:
             if not message.error():
                 self.records.append(record(message))
-        if self.fatal is not None:
-            raise Refused(self.fatal.code(), self.fatal.str())
+            elif message.error().code() == ck.KafkaError._FATAL:
+                raise Refused(message.error().code(), message.error().str())
 
     def assigned(self):
         return {each.partition for each in self.consumer.assignment()}
