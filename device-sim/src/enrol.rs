@@ -21,8 +21,11 @@ const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Why there is no fleet.
 #[derive(Debug, Error)]
 pub(crate) enum EnrolError {
+    /// There is no connection string to give here, so only the directory is of use.
+    #[error("no hub to talk to: {} cannot be read ({cause}); start one with `isthmus dev --data-dir DIR` and name its DIR with --data-dir", path.display())]
+    NoHub { path: PathBuf, cause: std::io::Error },
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Connect(ConnectError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("--data-dir must name a directory in which `isthmus dev` has run: {} cannot be read", path.display())]
@@ -35,6 +38,19 @@ pub(crate) enum EnrolError {
     Refused { device: String, error: String, text: String },
     #[error("the work of issuing certificates was cut off")]
     CutOff,
+}
+
+impl From<ConnectError> for EnrolError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::NoConnectionString { path, cause } => Self::NoHub { path, cause },
+            ConnectError::ConnectionString(_)
+            | ConnectError::Key(_)
+            | ConnectError::Ca { .. }
+            | ConnectError::Tls { .. }
+            | ConnectError::Ports(_) => Self::Connect(error),
+        }
+    }
 }
 
 /// Creates the devices that do not exist yet and issues a certificate to each. A device that

@@ -71,7 +71,7 @@ fn run_fleet(run: &Run) -> Outcome {
 fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<EnrolError>() {
         Some(EnrolError::Client(ClientError::Unreachable { .. } | ClientError::Lost { .. })) => NOT_REACHABLE,
-        Some(EnrolError::Connect(_) | EnrolError::File { .. }) => USAGE,
+        Some(EnrolError::NoHub { .. } | EnrolError::Connect(_) | EnrolError::File { .. }) => USAGE,
         Some(
             EnrolError::Client(ClientError::Refused(_) | ClientError::Unintelligible { .. })
             | EnrolError::Issue(_)
