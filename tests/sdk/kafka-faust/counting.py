@@ -25,7 +25,6 @@ app = faust.App(
     broker_session_timeout=6,
     broker_heartbeat_interval=1,
     stream_wait_empty=False,
-    web_enabled=False,
 )
 source = app.topic(os.environ["SOURCE"], value_serializer="json", key_serializer="raw")
 results = app.topic(os.environ["RESULT"], value_serializer="json", key_serializer="raw")

@@ -62,7 +62,7 @@ class Worker:
     def __init__(self, environment, log):
         self.log = log
         with log.open("ab") as output:
-            command = [sys.executable, str(Path(__file__).parent / "counting.py"), "worker", "-l", "info"]
+            command = [sys.executable, str(Path(__file__).parent / "counting.py"), "worker", "--without-web", "-l", "info"]
             options = {"cwd": log.parent, "env": {**os.environ, **environment}, "stdout": output, "stderr": output}
             self.process = subprocess.Popen(command, **options)
 
