@@ -18,6 +18,9 @@ mod store;
 mod table;
 mod upkeep;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 

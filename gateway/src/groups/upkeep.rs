@@ -15,7 +15,7 @@ use crate::drain::Drain;
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 /// After a start nothing expires for this long: members come back first, however long the hub was
 /// down.
-const RETURN_TIME: Duration = Duration::from_secs(3600);
+pub(super) const RETURN_TIME: Duration = Duration::from_secs(3600);
 
 /// Wakes when a group's deadline is due. Ends when the hub stops: members then find it gone.
 pub(super) async fn keep_deadlines(groups: Groups, drain: Drain) {

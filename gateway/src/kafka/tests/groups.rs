@@ -97,9 +97,13 @@ async fn every_version_that_is_served_is_answered_in_its_own_form() {
     in_every_version!(client, Api::ListGroups, |version| ListGroupsRequest::default(), ListGroupsResponse, |got| {
         got.groups.len() == 1 && got.groups[0].group_id == g()
     });
-    in_every_version!(client, Api::InitProducerId, |version| InitProducerIdRequest::default(), InitProducerIdResponse, |got| {
-        got.error_code == 0 && got.producer_epoch == 0
-    });
+    in_every_version!(
+        client,
+        Api::InitProducerId,
+        |version| InitProducerIdRequest::default().with_transactional_id(None),
+        InitProducerIdResponse,
+        |got| { got.error_code == 0 && got.producer_epoch == 0 }
+    );
     in_every_version!(
         client,
         Api::OffsetDelete,
@@ -150,7 +154,8 @@ async fn what_cannot_be_is_refused_for_each_partition_with_its_code() {
     let deleted: DeleteGroupsResponse =
         client.ask(Api::DeleteGroups, 2, &DeleteGroupsRequest::default().with_groups_names(vec![name("g")])).await;
     assert_eq!(deleted.results[0].error_code, 30, "to listen is not to manage");
-    let produced: InitProducerIdResponse = client.ask(Api::InitProducerId, 4, &InitProducerIdRequest::default()).await;
+    let produced: InitProducerIdResponse =
+        client.ask(Api::InitProducerId, 4, &InitProducerIdRequest::default().with_transactional_id(None)).await;
     assert_eq!((produced.error_code, produced.producer_id.0), (31, -1));
     let mut owner = Client::of(&hub, "owner").await;
     let id = TransactionalId(StrBytes::from_static_str("t"));
