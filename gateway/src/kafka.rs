@@ -29,6 +29,7 @@ mod topics;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -39,6 +40,9 @@ use crate::hub::Hub;
 use crate::listener::Peer;
 use crate::observe::{Metrics, Protocol};
 use frames::{FrameReader, FrameWriter};
+
+/// How long a refused connection stays open for its client to read why; Kafka's own delay.
+const REFUSAL_LINGER: Duration = Duration::from_millis(100);
 
 /// Serves one connection until it ends, its grant does, or the hub stops.
 pub(crate) async fn serve<S>(hub: Arc<Hub>, stream: S, peer: Peer)
@@ -65,6 +69,8 @@ where
                 peer.charge_failure();
             }
             tracing::info!(peer = %peer.address, reason = refusal.name(), detail = %refusal, "refused a Kafka connection");
+            // A client that sees the end beside the answer may throw the answer away.
+            let _ = tokio::time::timeout(REFUSAL_LINGER, reader.hung_up()).await;
             writer.close().await;
         }
     }

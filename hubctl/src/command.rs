@@ -9,6 +9,7 @@ mod device;
 mod event;
 mod event_send;
 mod hub;
+mod hub_groups;
 mod hub_policy;
 mod identity;
 mod method;

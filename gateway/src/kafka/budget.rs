@@ -10,6 +10,10 @@ const REQUEST_BYTES: usize = 64 * 1024 * 1024;
 const STRANGER_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of events in answers to fetches, from reading them until they are sent.
 const FETCHED_BYTES: usize = 64 * 1024 * 1024;
+/// A fetch gets at most this part of what is free …
+const FETCHED_PARTS: usize = 16;
+/// … and at least so much.
+const FETCHED_BYTES_MIN: usize = 64 * 1024;
 /// Batches decompressed at once: each may grow to 32 MiB, and keeps a thread busy.
 const EXPANSIONS: usize = 2;
 
@@ -51,9 +55,11 @@ impl Budgets {
         take(&self.strangers, bytes).await
     }
 
-    /// Waits for room for `bytes` of events.
+    /// Waits for room for events: at most `bytes`, less where many take their time to read, so
+    /// that those who read nothing cannot soon hold all there is.
     pub(super) async fn fetched(&self, bytes: usize) -> Share {
-        take(&self.fetched, bytes).await
+        let fair = (self.fetched.available_permits() / FETCHED_PARTS).max(FETCHED_BYTES_MIN);
+        take(&self.fetched, bytes.min(fair)).await
     }
 
     /// Waits for its turn to decompress a batch.
@@ -66,6 +72,11 @@ impl Share {
     /// Nothing of any budget.
     pub(super) fn none() -> Self {
         Self { permit: None }
+    }
+
+    /// How much it is.
+    pub(super) fn amount(&self) -> usize {
+        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
     /// Gives back what is more than `bytes`.

@@ -68,9 +68,10 @@ pub(super) async fn fetch(session: &Session, header: &RequestHeader, request: Fe
     let mut wanted = wanted(session, header, request.topics);
     loop {
         let mut share = session.hub.kafka.fetched(bytes_max.max(1)).await;
+        let bytes_max = bytes_max.min(share.amount());
         let read = read(session, &mut wanted, bytes_max).await;
         share.shrink(read);
-        let is_done = read >= bytes_min || read >= bytes_max || wanted.iter().flat_map(|topic| &topic.1).any(Wanted::has_failed);
+        let is_done = read >= bytes_min.min(bytes_max) || wanted.iter().flat_map(|topic| &topic.1).any(Wanted::has_failed);
         if is_done || tokio::time::timeout_at(deadline, growth(session, &wanted)).await.is_err() {
             return Fetched { error_code: reason::NONE, topics: topics(wanted), share };
         }

@@ -18,7 +18,7 @@ use kafka_protocol::protocol::StrBytes;
 use self::client::{Client, VERSION, batch, fetch, produce};
 use crate::https::test_hub::TestHub;
 
-async fn end_of_partition(hub: &TestHub) -> i64 {
+fn end_of_partition(hub: &TestHub) -> i64 {
     let events = hub.hub.event_hubs.get("events").expect("the built-in event hub");
     hub.hub.log.partition(events.id, model::PartitionId(0)).expect("a partition").next.0
 }
@@ -73,7 +73,7 @@ async fn what_is_not_a_batch_gets_its_code_and_nothing_is_stored() {
     assert_eq!(client.produce(-1, 4, good.clone()).await, (3, -1), "a partition too many");
     assert_eq!(client.produce(-1, -1, good.clone()).await, (3, -1));
     assert_eq!(client.produce(2, 0, good.clone()).await, (21, -1), "two acknowledgements");
-    assert_eq!(end_of_partition(&hub).await, 0);
+    assert_eq!(end_of_partition(&hub), 0);
     assert_eq!(client.produce(-1, 0, good).await, (0, 0), "and the connection goes on");
 }
 

@@ -133,11 +133,12 @@ async fn create(session: &Session, topic: &CreatableTopic, validate_only: bool) 
     if !session.grant.allows(name.as_str(), EventHubRights::MANAGE) {
         return Err(CreateRefused::Unauthorized);
     }
-    let new = requested(session, name, topic)?;
-    let partitions = new.partitions.get();
-    if session.hub.event_hubs.get(new.name.as_str()).is_some() {
+    // Before anything else: who declares a topic at every start goes on when it is there.
+    if session.hub.event_hubs.get(name.as_str()).is_some() {
         return Err(CreateRefused::Exists);
     }
+    let new = requested(session, name, topic)?;
+    let partitions = new.partitions.get();
     if validate_only {
         return Ok(Created { partitions, hub: None });
     }

@@ -49,6 +49,11 @@ pub(crate) enum HubVerb {
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         interval: Option<Duration>,
     },
+    /// List consumer groups, who reads, and how far they are behind.
+    Groups {
+        /// Only what concerns this event hub.
+        name: Option<EventHubName>,
+    },
     /// Policies of an event hub: keys for those who send to it or read it.
     #[command(subcommand)]
     Policy(PolicyVerb),

@@ -52,6 +52,8 @@ fn every_command_of_the_manual_is_understood() {
         "hub delete audit",
         "hub statistics",
         "hub statistics audit --interval 1s",
+        "hub groups",
+        "hub groups audit",
         "hub policy create audit site-1 --rights send,listen",
         "hub policy list audit",
         "hub policy show audit site-1",

@@ -1,8 +1,8 @@
 //! Event hubs, their policies, and events sent to them.
 
 use model::api::{
-    EventHubInfo, EventHubPatch, EventHubPolicyInfo, EventHubPolicyRequest, EventHubRequest, EventPlace, EventRequest, EventsSent,
-    PartitionInfo,
+    ConsumerGroupInfo, EventHubInfo, EventHubPatch, EventHubPolicyInfo, EventHubPolicyRequest, EventHubRequest, EventPlace, EventRequest,
+    EventsSent, PartitionInfo,
 };
 use model::{EventHubName, PolicyName};
 use reqwest::Method;
@@ -33,6 +33,22 @@ impl HubClient {
     /// See [`Self::event_hubs`].
     pub async fn partitions(&self, name: &EventHubName) -> Result<Vec<PartitionInfo>, ClientError> {
         self.fetch(&request(Method::GET, name, &["partitions"])).await
+    }
+
+    /// Every consumer group, and how far each has read.
+    ///
+    /// # Errors
+    /// See [`Self::event_hubs`].
+    pub async fn consumer_groups(&self) -> Result<Vec<ConsumerGroupInfo>, ClientError> {
+        self.fetch(&Request::new(Method::GET, &["eventHubGroups"])).await
+    }
+
+    /// The consumer groups that read an event hub, and how far.
+    ///
+    /// # Errors
+    /// See [`Self::event_hubs`].
+    pub async fn consumer_groups_of(&self, name: &EventHubName) -> Result<Vec<ConsumerGroupInfo>, ClientError> {
+        self.fetch(&request(Method::GET, name, &["groups"])).await
     }
 
     /// Creates an event hub.

@@ -8,7 +8,7 @@ use model::api::{EventHubInfo, EventHubPatch, EventHubRequest, PartitionInfo};
 use model::{EventHubName, Retention, Timestamp};
 use serde::Serialize;
 
-use super::{hub_policy, moment};
+use super::{hub_groups, hub_policy, moment};
 use crate::args::{HubChange, HubSettings, HubVerb};
 use crate::exit::Failure;
 use crate::output::{Format, Output, Table};
@@ -36,6 +36,7 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
             Ok(output.done(&format!("event hub {name} deleted"))?)
         }
         HubVerb::Statistics { name, interval } => statistics(hub, output, name.as_ref(), interval).await,
+        HubVerb::Groups { name } => hub_groups::run(hub, output, name.as_ref()).await,
         HubVerb::Policy(verb) => hub_policy::run(hub, output, verb).await,
     }
 }

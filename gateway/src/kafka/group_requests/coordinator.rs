@@ -39,7 +39,8 @@ pub(in crate::kafka) fn find_coordinator(
 fn found(session: &Session, key_type: i8, key: &StrBytes) -> Coordinator {
     let nowhere = |code| Coordinator::default().with_key(key.clone()).with_node_id(NOWHERE).with_port(-1).with_error_code(code);
     if key_type != GROUP {
-        return nowhere(reason::INVALID_REQUEST).with_error_message(Some(NO_TRANSACTIONS));
+        // Clients ask again for ever on any code but one that forbids.
+        return nowhere(reason::TRANSACTIONAL_ID_AUTHORIZATION_FAILED).with_error_message(Some(NO_TRANSACTIONS));
     }
     match named(session, key, EventHubRights::LISTEN) {
         Ok(_) => Coordinator::default()

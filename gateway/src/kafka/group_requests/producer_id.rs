@@ -21,7 +21,7 @@ pub(in crate::kafka) async fn init_producer_id(session: &Session, request: &Init
         return refused(reason::CLUSTER_AUTHORIZATION_FAILED);
     }
     if request.transactional_id.is_some() {
-        return refused(reason::INVALID_REQUEST);
+        return refused(reason::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
     }
     match session.hub.groups.next_producer_id().await {
         Ok(id) => InitProducerIdResponse::default().with_error_code(NONE).with_producer_id(ProducerId(id)).with_producer_epoch(0),
