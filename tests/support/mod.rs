@@ -7,6 +7,7 @@ pub(crate) mod device;
 pub(crate) mod events;
 pub(crate) mod facts;
 pub(crate) mod hub;
+pub(crate) mod kafka;
 pub(crate) mod ledger;
 pub(crate) mod machine;
 pub(crate) mod packets;

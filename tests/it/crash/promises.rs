@@ -9,6 +9,7 @@ use crate::support::certificates::client_tls;
 use crate::support::deadline::{SOON, wait_until};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;
+use crate::support::kafka::KafkaClient;
 use crate::support::ledger::Ledger;
 use crate::support::packets::{persistent, publish, subscribe, telemetry_topic};
 use crate::support::service::{Answer, Service, identity_path, twin_path};
@@ -36,6 +37,8 @@ pub(super) struct Promises {
     /// Commands that the device has acknowledged, with an outcome that nobody has seen.
     completing: Vec<String>,
     devices: Vec<String>,
+    /// Where a consumer group stands.
+    committed: i64,
     subscribed: bool,
     /// Messages of 200 KiB that the job sends beside the small ones; then it waits until every
     /// full segment is sealed.
@@ -57,6 +60,7 @@ impl Promises {
             completed: Vec::new(),
             completing: Vec::new(),
             devices: Vec::new(),
+            committed: -1,
             subscribed: false,
             large: 0,
             retained_bytes: None,
@@ -98,6 +102,7 @@ impl Promises {
         }
         self.change_twin(&mut device, &service).await?;
         self.settle_commands(&mut device, &service).await?;
+        self.commit_offsets(hub).await?;
         self.register(&service, &format!("made-{}", self.job)).await
     }
 
@@ -178,6 +183,15 @@ impl Promises {
         }
     }
 
+    async fn commit_offsets(&mut self, hub: &HubProcess) -> Option<()> {
+        let mut consumer = KafkaClient::connected(hub).await?;
+        for _ in 0..3 {
+            consumer.commit(self.committed + 1).await?;
+            self.committed += 1;
+        }
+        Some(())
+    }
+
     async fn register(&mut self, service: &Service, id: &str) -> Option<()> {
         let body = json!({"deviceId": id, "authentication": {"type": "certificateAuthority"}});
         succeeded(service.try_ask(Method::PUT, &identity_path(id), None, Some(&body)).await)?;
@@ -210,6 +224,7 @@ impl Promises {
             let has = (stored["$version"].as_u64().unwrap_or_default(), stored["value"].as_u64().unwrap_or_default());
             assert!(has.0 >= version && has.1 >= value, "{situation}: {section} was acknowledged as {promised:?} and is {stored}");
         }
+        self.assert_committed(hub, situation).await;
         let waiting = service.commands(DEVICE).await;
         for id in &self.commands {
             let settled = self.completing.contains(id);
@@ -220,6 +235,15 @@ impl Promises {
         }
         self.assert_session_kept(hub, situation).await;
         self.assert_goes_on(&service, situation).await;
+    }
+
+    /// The group stands where it was told, or at what it asked for last.
+    async fn assert_committed(&mut self, hub: &HubProcess, situation: &str) {
+        let mut consumer = KafkaClient::connected(hub).await.expect("a consumer");
+        let stored = consumer.committed().await.expect("an offset");
+        let is_kept = stored == self.committed || stored == self.committed + 1;
+        assert!(is_kept, "{situation}: the offset {} was acknowledged and is {stored}", self.committed);
+        self.committed = stored;
     }
 
     async fn assert_session_kept(&self, hub: &HubProcess, situation: &str) {
