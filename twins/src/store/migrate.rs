@@ -8,7 +8,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 /// Every script in order. One that was released is never edited: its checksum is stored.
-const SCRIPTS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../migrations/0001_initial.sql"))];
+const SCRIPTS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../migrations/0001_initial.sql")),
+    (3, "command feedback", include_str!("../migrations/0003_command_feedback.sql")),
+];
 
 /// Runs the scripts that the database at `path` has not seen, creating it when absent.
 pub(crate) async fn migrate(path: &Path) -> Result<(), MigrateError> {
