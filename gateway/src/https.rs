@@ -58,6 +58,8 @@ const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to answer that.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a goodbye to a connection without requests may take.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves one connection until it ends, has been without a request for too long, or the hub
 /// stops; requests under way are then finished.
@@ -87,7 +89,8 @@ where
         }
         () = activity.lapsed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A peer that does not even read the goodbye is not waited for.
+            tokio::time::timeout(FAREWELL_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

@@ -12,6 +12,7 @@ mod support;
 
 mod commands;
 mod crash;
+mod device_https;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;
