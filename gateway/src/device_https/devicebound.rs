@@ -48,7 +48,6 @@ pub(super) async fn receive(admitted: Admitted, Wait(wait): Wait, LockTimeout(lo
         // Before looking, so that what comes meanwhile is not missed.
         let told = poll.told();
         admitted.check()?;
-        let lock_ends = poll.lock_ends();
         if let Some(response) = next(&admitted, lock).await? {
             return Ok(response);
         }
@@ -56,7 +55,6 @@ pub(super) async fn receive(admitted: Admitted, Wait(wait): Wait, LockTimeout(lo
             biased;
             () = &mut over => true,
             () = told => false,
-            () = lock_ends => false,
         };
         if is_over {
             admitted.check()?;

@@ -1,11 +1,11 @@
 //! The commands of one identity, as a reader sees it that asks instead of being connected: each is
 //! its own for a time, and it says what became of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use bytes::Bytes;
-use model::limits::COMMAND_LOCK_TIME;
 use twins::{CommandReadError, LockToken, SettleError};
 
 use super::admission::Admitted;
@@ -38,7 +38,6 @@ pub(super) async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<
         match message_headers::of_command(&command) {
             Ok(headers) => {
                 hub.metrics.command_delivered();
-                hub.presence.polls().note_lock(identity, lock_time(admitted, lock));
                 return Ok(Some(Delivery { headers, body: command.message.body }));
             }
             Err(error) => {
@@ -52,11 +51,6 @@ pub(super) async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<
     }
 }
 
-fn lock_time(admitted: &Admitted, asked: Option<Duration>) -> Duration {
-    let configured = admitted.hub.settings.twins.commands.lock;
-    asked.map_or(configured, |asked| asked.clamp(*COMMAND_LOCK_TIME.start(), *COMMAND_LOCK_TIME.end()))
-}
-
 /// Carries out what the device says of the command that it holds under `lock`. Durable when this
 /// returns.
 ///
@@ -68,9 +62,14 @@ pub(super) async fn settle(admitted: &Admitted, lock: LockToken, settlement: Set
         Settlement::Complete => twins.complete_command(identity, lock).await,
         Settlement::Reject => twins.reject_command(identity, lock).await,
         Settlement::Abandon => {
-            twins.abandon_command(identity, lock).await?;
-            admitted.hub.presence.commands_wait(identity);
-            Ok(())
+            let (hub, identity) = (Arc::clone(&admitted.hub), identity.clone());
+            // Though the caller hangs up: whoever else waits for the command must hear of it.
+            let abandoning = async move {
+                hub.twins.abandon_command(&identity, lock).await?;
+                hub.presence.commands_wait(&identity);
+                Ok(())
+            };
+            admitted.hub.drain.carry_out(abandoning).await
         }
     }
 }

@@ -23,10 +23,6 @@ use crate::methods::{CallFailed, DeviceCall, MethodAnswer};
 /// How long an identity that polled for methods counts as present once no poll of it waits: what
 /// a device needs to ask again, and longer than it may sleep between polls that do not wait.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
-/// How far a lock's end, which counts in milliseconds of another clock, may lie behind our timer.
-const LOCK_SLACK: Duration = Duration::from_millis(10);
-/// Ends of locks kept for one identity. One that goes unseen is found with the next.
-const LOCK_ENDS_MAX: usize = 64;
 /// Identities looked after before those that need it no more are looked for.
 const SWEPT_FROM: usize = 64;
 
@@ -100,8 +96,6 @@ struct Poller {
     calls: HashMap<CallId, Answer>,
     /// Until when it counts as present though no poll waits.
     present_until: Option<Instant>,
-    /// When commands that it was handed are to be had again, if it settles none of them.
-    lock_ends: VecDeque<Instant>,
 }
 
 /// A request as long as it waits, or might.
@@ -218,18 +212,6 @@ impl Polls {
         (!awaited.is_closed()).then_some(awaited)
     }
 
-    /// The identity has been handed a command that is its own for `lock`: a poll that waits then is
-    /// to look again.
-    pub(crate) fn note_lock(&self, identity: &Identity, lock: Duration) {
-        let mut directory = self.directory();
-        let now = Instant::now();
-        let poller = directory.poller(identity);
-        poller.lock_ends.retain(|end| *end > now);
-        if poller.lock_ends.len() < LOCK_ENDS_MAX {
-            poller.lock_ends.push_back(now + lock + LOCK_SLACK);
-        }
-    }
-
     /// How many polls wait, over all identities.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
@@ -301,7 +283,6 @@ impl Poller {
         self.command_polls == 0
             && self.method_polls == 0
             && self.present_until.is_none_or(|until| until <= now)
-            && self.lock_ends.iter().all(|end| *end <= now)
             && self.offers.iter().all(|offered| offered.is_over())
             && self.calls.values().all(oneshot::Sender::is_closed)
     }
@@ -312,18 +293,6 @@ impl OpenPoll {
     /// from this call on, so it is to be called before looking.
     pub(crate) fn told(&self) -> Notified<'_> {
         self.told.notified()
-    }
-
-    /// Resolves when the first lock ends that is known now; never when there is none.
-    pub(crate) fn lock_ends(&self) -> impl Future<Output = ()> + use<> {
-        let now = Instant::now();
-        let next = self.polls.directory().poller(&self.identity).lock_ends.iter().copied().filter(|end| *end > now).min();
-        async move {
-            match next {
-                Some(end) => tokio::time::sleep_until(end).await,
-                None => std::future::pending().await,
-            }
-        }
     }
 
     /// The oldest call that waits for a poll, or a place for one to come.
