@@ -298,9 +298,7 @@ impl Pair {
 
     async fn advance(&mut self, seconds: u64, with_sweeps: bool) {
         let end = self.later(seconds);
-        while with_sweeps {
-            let deadline = *self.twins.command_deadline().borrow();
-            let Some(deadline) = deadline.filter(|deadline| *deadline <= end) else { break };
+        while let Some(deadline) = (*self.twins.command_deadline().borrow()).filter(|deadline| with_sweeps && *deadline <= end) {
             self.set_clock(deadline.max(self.home.clock.now()));
             self.sweep().await;
         }
