@@ -101,10 +101,11 @@ impl Unit<'_> {
 
     /// The first `limit` commands of a queue behind `after`.
     pub(crate) fn entries_after(&self, id: i64, after: u64, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT sequence, expiry, delivery_count, ack FROM commands WHERE identity = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
-        )?;
-        self.entries(&mut statement, id, params![id, from_unsigned(after), from_unsigned(limit as u64)])
+        // Without LIMIT: SQLite prepares a statement anew whenever a parameter of that is bound.
+        let sql = "SELECT sequence, expiry, delivery_count, ack FROM commands WHERE identity = ?1 AND sequence > ?2 ORDER BY sequence";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let entries = statement.query_map(params![id, from_unsigned(after)], |row| self.read_entry(id, row))?;
+        entries.take(limit).collect()
     }
 
     /// One command without its contents.
@@ -121,14 +122,15 @@ impl Unit<'_> {
         queue: i64,
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<Entry>, rusqlite::Error> {
-        let entries = statement.query_map(parameters, |row| {
-            let sequence = to_unsigned(row.get(0)?);
-            let expiry = Timestamp::from_milliseconds(row.get(1)?);
-            // A row of before this was checked may hold anything, which asks for nothing.
-            let ack = row.get_ref(3)?.as_str()?.parse().unwrap_or_default();
-            Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, ack, lock: self.locks.of(queue, sequence) })
-        })?;
-        entries.collect()
+        statement.query_map(parameters, |row| self.read_entry(queue, row))?.collect()
+    }
+
+    fn read_entry(&self, queue: i64, row: &rusqlite::Row<'_>) -> Result<Entry, rusqlite::Error> {
+        let sequence = to_unsigned(row.get(0)?);
+        let expiry = Timestamp::from_milliseconds(row.get(1)?);
+        // A row of before this was checked may hold anything, which asks for nothing.
+        let ack = row.get_ref(3)?.as_str()?.parse().unwrap_or_default();
+        Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, ack, lock: self.locks.of(queue, sequence) })
     }
 
     /// How many commands a queue holds, handed out or not.
