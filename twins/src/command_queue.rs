@@ -26,6 +26,8 @@ use model::Timestamp;
 use model::api::DeadLetterReason;
 use thiserror::Error;
 
+use crate::feedback::Ack;
+
 #[cfg(test)]
 mod tests;
 
@@ -85,6 +87,8 @@ pub struct Entry {
     pub expiry: Timestamp,
     /// How often it was abandoned.
     pub delivery_count: u32,
+    /// Which outcome is to be told.
+    pub ack: Ack,
     /// Who was given it last, unless it was given back.
     pub lock: Option<Lock>,
 }
@@ -135,10 +139,7 @@ pub enum Settlement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// Remove it.
-    Completed {
-        /// Which.
-        sequence: u64,
-    },
+    Completed(Entry),
     /// Move it to the dead letters.
     DeadLettered {
         /// Which.
@@ -225,7 +226,7 @@ impl CommandQueue {
         let entry = self.entries.get_mut(position).ok_or(LockLost)?;
         let sequence = entry.sequence;
         let settled = match settlement {
-            Settlement::Complete => Settled::Completed { sequence },
+            Settlement::Complete => Settled::Completed(*entry),
             Settlement::Reject => Settled::DeadLettered { sequence, reason: DeadLetterReason::Rejected },
             Settlement::Abandon if entry.delivery_count + 1 >= delivery_count_max => {
                 Settled::DeadLettered { sequence, reason: DeadLetterReason::DeliveryCountExceeded }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::api::{CommandBody, CommandItem, CommandState};
+use model::api::{CommandBody, CommandItem, CommandState, FeedbackStatus};
 use model::limits::{COMMAND_LOCK_TIME, COMMAND_PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
 use model::{Identity, Message};
 
@@ -208,7 +208,7 @@ impl Unit<'_> {
         let mut queue = CommandQueue::new(self.entry(id, sequence)?.into_iter().collect());
         let settled = queue.settle(lock, settlement, self.now(), self.settings.delivery_count_max);
         match settled.map_err(|lost| Stop::Refused(lost.into()))? {
-            Settled::Completed { sequence } => self.finish_command(id, sequence, model::api::FeedbackStatus::Success)?,
+            Settled::Completed(entry) => self.finish_command(id, entry.sequence, entry.ack, FeedbackStatus::Success)?,
             Settled::DeadLettered { sequence, reason } => self.dead_letter(id, sequence, reason)?,
             Settled::Requeued(entry) => self.requeue_command(id, &entry)?,
         }

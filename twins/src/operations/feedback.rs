@@ -93,7 +93,7 @@ impl Unit<'_> {
         let mut queue = CommandQueue::new(self.message_entry(sequence)?.into_iter().collect());
         let settled = queue.settle(lock, settlement, self.now(), self.settings.feedback.delivery_count_max);
         match settled.map_err(|lost| Stop::Refused(lost.into()))? {
-            Settled::Completed { sequence } => self.delete_message(sequence)?,
+            Settled::Completed(entry) => self.delete_message(entry.sequence)?,
             Settled::DeadLettered { sequence, reason } => self.drop_message(sequence, dropped(reason))?,
             Settled::Requeued(entry) => self.requeue_message(&entry)?,
         }

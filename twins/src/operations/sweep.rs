@@ -58,7 +58,7 @@ impl Twins {
     /// The next moment at which something happens to commands or feedback by itself, none if
     /// nothing will. It may be early: what it was for has been settled meanwhile. It changes with
     /// each commit that brings it forward and with each sweep; the sender is gone when the store
-    /// is closed.
+    /// is closed. Copy it out: while a borrow of it is held, the writer waits.
     pub fn command_deadline(&self) -> watch::Receiver<Option<Timestamp>> {
         self.inner.writer.deadline()
     }

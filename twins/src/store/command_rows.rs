@@ -2,7 +2,7 @@
 
 use model::api::{DeadLetterReason, FeedbackStatus};
 use model::{Timestamp, property_bag};
-use rusqlite::{OptionalExtension as _, Statement, params};
+use rusqlite::{Statement, params};
 
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
@@ -56,11 +56,6 @@ impl CommandRow {
     }
 }
 
-/// Whether a sender whose command's column `ack` reads so is told of an outcome.
-pub(crate) fn is_told(ack: &str, outcome: FeedbackStatus) -> bool {
-    ack.parse::<Ack>().is_ok_and(|ack| ack.wants(outcome))
-}
-
 impl Unit<'_> {
     /// Dead-letters what of one queue is past its time. Every operation on a queue begins with it.
     pub(crate) fn expire_commands_of(&mut self, id: i64) -> Result<(), rusqlite::Error> {
@@ -68,7 +63,7 @@ impl Unit<'_> {
             return Ok(());
         }
         let now = self.now();
-        let sql = "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND expiry <= ?2";
+        let sql = "SELECT sequence, expiry, delivery_count, ack FROM commands WHERE identity = ?1 AND expiry <= ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut queue = CommandQueue::new(self.entries(&mut statement, id, params![id, now.as_milliseconds()])?);
         for sequence in queue.expire(now) {
@@ -106,32 +101,36 @@ impl Unit<'_> {
 
     /// The first `limit` commands of a queue behind `after`.
     pub(crate) fn entries_after(&self, id: i64, after: u64, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
-        )?;
-        self.entries(&mut statement, id, params![id, from_unsigned(after), from_unsigned(limit as u64)])
+        // Without LIMIT: SQLite prepares a statement anew whenever a parameter of that is bound.
+        let sql = "SELECT sequence, expiry, delivery_count, ack FROM commands WHERE identity = ?1 AND sequence > ?2 ORDER BY sequence";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let entries = statement.query_map(params![id, from_unsigned(after)], |row| self.read_entry(id, row))?;
+        entries.take(limit).collect()
     }
 
     /// One command without its contents.
     pub(crate) fn entry(&self, id: i64, sequence: u64) -> Result<Option<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND sequence = ?2";
+        let sql = "SELECT sequence, expiry, delivery_count, ack FROM commands WHERE identity = ?1 AND sequence = ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(self.entries(&mut statement, id, params![id, from_unsigned(sequence)])?.pop())
     }
 
-    /// Reads sequence number, expiry and delivery count, and joins the locks of a queue.
+    /// Reads sequence number, expiry, delivery count and feedback wanted, and joins the locks of a queue.
     pub(crate) fn entries(
         &self,
         statement: &mut Statement<'_>,
         queue: i64,
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<Entry>, rusqlite::Error> {
-        let entries = statement.query_map(parameters, |row| {
-            let sequence = to_unsigned(row.get(0)?);
-            let expiry = Timestamp::from_milliseconds(row.get(1)?);
-            Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, lock: self.locks.of(queue, sequence) })
-        })?;
-        entries.collect()
+        statement.query_map(parameters, |row| self.read_entry(queue, row))?.collect()
+    }
+
+    fn read_entry(&self, queue: i64, row: &rusqlite::Row<'_>) -> Result<Entry, rusqlite::Error> {
+        let sequence = to_unsigned(row.get(0)?);
+        let expiry = Timestamp::from_milliseconds(row.get(1)?);
+        // A row of before this was checked may hold anything, which asks for nothing.
+        let ack = row.get_ref(3)?.as_str()?.parse().unwrap_or_default();
+        Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, ack, lock: self.locks.of(queue, sequence) })
     }
 
     /// How many commands a queue holds, handed out or not.
@@ -142,9 +141,10 @@ impl Unit<'_> {
 
     /// A sequence number of the queue that was never given before.
     pub(crate) fn next_sequence(&self, id: i64) -> Result<u64, rusqlite::Error> {
-        let mut statement =
-            self.connection.prepare_cached("UPDATE identities SET last_command = last_command + 1 WHERE id = ?1 RETURNING last_command")?;
-        statement.query_row([id], |row| row.get(0)).map(to_unsigned)
+        let last: i64 =
+            self.connection.prepare_cached("SELECT last_command FROM identities WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
+        self.connection.prepare_cached("UPDATE identities SET last_command = ?2 WHERE id = ?1")?.execute([id, last + 1])?;
+        Ok(to_unsigned(last + 1))
     }
 
     /// Stores a command.
@@ -192,19 +192,17 @@ impl Unit<'_> {
     }
 
     /// Removes a command with its lock, and writes its feedback if that was asked for.
-    pub(crate) fn finish_command(&mut self, id: i64, sequence: u64, outcome: FeedbackStatus) -> Result<(), rusqlite::Error> {
-        let mut statement =
-            self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1 AND sequence = ?2 RETURNING ack, message_id")?;
-        let told = statement
-            .query_row(params![id, from_unsigned(sequence)], |row| {
-                if is_told(row.get_ref(0)?.as_str()?, outcome) { row.get::<_, String>(1).map(Some) } else { Ok(None) }
-            })
-            .optional()?;
-        self.locks.clear(id, sequence);
-        match told.flatten() {
-            Some(message_id) => self.record_feedback(id, &message_id, outcome),
-            None => Ok(()),
+    pub(crate) fn finish_command(&mut self, id: i64, sequence: u64, ack: Ack, outcome: FeedbackStatus) -> Result<(), rusqlite::Error> {
+        let key = params![id, from_unsigned(sequence)];
+        if ack.wants(outcome) {
+            let sql = "SELECT message_id FROM commands WHERE identity = ?1 AND sequence = ?2";
+            let message_id: String = self.connection.prepare_cached(sql)?.query_row(key, |row| row.get(0))?;
+            self.record_feedback(id, &message_id, outcome)?;
         }
+        // Not RETURNING, which would double what removing costs.
+        self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1 AND sequence = ?2")?.execute(key)?;
+        self.locks.clear(id, sequence);
+        Ok(())
     }
 
     /// Removes every command of a queue with its lock and writes the feedback asked for; says how

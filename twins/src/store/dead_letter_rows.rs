@@ -7,6 +7,7 @@ use super::command_rows::{CommandRow, command_columns};
 use super::row::{from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::error::StoreError;
+use crate::feedback::Ack;
 
 /// Sequence numbers and sizes of an identity's dead letters behind one, in order.
 pub(crate) const SELECT_SIZES: &str = "SELECT l.sequence, length(l.body) FROM dead_letters l JOIN identities i ON i.id = l.identity \
@@ -55,7 +56,8 @@ impl Unit<'_> {
             ", ?3, ?4 FROM commands WHERE identity = ?1 AND sequence = ?2"
         ))?;
         copy.execute(params![id, from_unsigned(sequence), reason_column(reason), self.now().as_milliseconds()])?;
-        self.finish_command(id, sequence, outcome(reason))?;
+        let ack = self.entry(id, sequence)?.map_or(Ack::None, |entry| entry.ack);
+        self.finish_command(id, sequence, ack, outcome(reason))?;
         let mut trim = self.connection.prepare_cached(
             "DELETE FROM dead_letters WHERE identity = ?1 AND sequence <= \
              (SELECT sequence FROM dead_letters WHERE identity = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)",

@@ -152,7 +152,7 @@ impl Unit<'_> {
             return Ok(());
         }
         let now = self.now();
-        let sql = "SELECT sequence, expiry, delivery_count FROM feedback_messages ORDER BY sequence";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages ORDER BY sequence";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut queue = CommandQueue::new(self.entries(&mut statement, FEEDBACK_QUEUE, [])?);
         for sequence in queue.expire(now) {
@@ -165,14 +165,14 @@ impl Unit<'_> {
 
     /// The first `limit` feedback messages.
     pub(crate) fn first_messages(&self, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count FROM feedback_messages ORDER BY sequence LIMIT ?1";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages ORDER BY sequence LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         self.entries(&mut statement, FEEDBACK_QUEUE, [from_unsigned(limit as u64)])
     }
 
     /// One feedback message as the state machine sees it.
     pub(crate) fn message_entry(&self, sequence: u64) -> Result<Option<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count FROM feedback_messages WHERE sequence = ?1";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages WHERE sequence = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(self.entries(&mut statement, FEEDBACK_QUEUE, [from_unsigned(sequence)])?.pop())
     }

@@ -205,7 +205,7 @@ impl Pair {
         for (name, queue) in IDENTITIES.into_iter().zip(&self.reference.queues) {
             assert_eq!(self.twins.dead_letters(&identity(name)).await.expect("read"), queue.dead, "dead letters of {name}");
         }
-        let (told, due) = (*self.twins.command_deadline().borrow(), self.reference.next_moment());
+        let (told, due) = (self.deadline(), self.reference.next_moment());
         assert!(due.is_none() || told.is_some_and(|told| Some(told) <= due), "told {told:?}, due {due:?}");
     }
 
@@ -298,9 +298,7 @@ impl Pair {
 
     async fn advance(&mut self, seconds: u64, with_sweeps: bool) {
         let end = self.later(seconds);
-        while with_sweeps {
-            let deadline = *self.twins.command_deadline().borrow();
-            let Some(deadline) = deadline.filter(|deadline| *deadline <= end) else { break };
+        while let Some(deadline) = self.deadline().filter(|deadline| with_sweeps && *deadline <= end) {
             self.set_clock(deadline.max(self.home.clock.now()));
             self.sweep().await;
         }
@@ -312,6 +310,10 @@ impl Pair {
         self.reference.now = moment;
     }
 
+    fn deadline(&self) -> Option<Timestamp> {
+        *self.twins.command_deadline().borrow()
+    }
+
     async fn sweep(&mut self) {
         let swept = self.twins.sweep_commands().await.expect("swept");
         let mut available: Vec<String> = swept.available.iter().map(ToString::to_string).collect();
@@ -319,7 +321,7 @@ impl Pair {
         let got = reference::Swept { expired: swept.expired, available, has_feedback: swept.has_feedback };
         assert_eq!(got, self.reference.sweep());
         assert!(swept.next.is_none_or(|next| next > self.home.clock.now()), "one sweep is enough");
-        assert_eq!(swept.next, *self.twins.command_deadline().borrow());
+        assert_eq!(swept.next, self.deadline());
     }
 
     async fn restart(&mut self, by_crash: bool) {
@@ -347,7 +349,7 @@ impl Pair {
         // Deadlines of what is settled pass one by one.
         self.advance(200, true).await;
         self.sweep().await;
-        assert_eq!(*self.twins.command_deadline().borrow(), None, "nothing is left to happen");
+        assert_eq!(self.deadline(), None, "nothing is left to happen");
         self.twins.close().await;
     }
 }

@@ -62,7 +62,7 @@ async fn locks_fall_with_the_transaction_they_were_made_in() {
     let writer = start(&directory);
     let entry = |sequence, holder| {
         let lock = Some(Lock { token: LockToken(1), holder });
-        Entry { sequence, expiry: Timestamp::MAX, delivery_count: 0, lock }
+        Entry { sequence, expiry: Timestamp::MAX, delivery_count: 0, ack: crate::feedback::Ack::None, lock }
     };
     let (kept, fallen) = (entry(1, LockHolder::Until(Timestamp::MAX)), entry(2, LockHolder::Connection(LockOwner(1))));
     let lock = move |unit: &mut Unit<'_>| {
