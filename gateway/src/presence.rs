@@ -198,8 +198,9 @@ impl Presence {
         self.connected().len()
     }
 
-    /// Tells every connection that the hub is stopping.
+    /// Tells every connection that the hub is stopping, and callers of devices that poll.
     pub(crate) fn stop_all(&self) {
+        self.0.polls.give_up();
         for handle in self.connected().values() {
             handle.shared.tell(Facts::STOPPING);
         }

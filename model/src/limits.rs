@@ -115,6 +115,8 @@ pub const METHOD_CONNECT_TIMEOUT_SECONDS_MAX: u32 = 300;
 /// Direct methods waiting for one device's answers.
 pub const METHODS_IN_FLIGHT_MAX: usize = 1024;
 
+/// Bodies of requests over HTTPS, from their arrival until the request is done with them.
+pub const REQUEST_BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The longest wait that a device may ask for when it polls over HTTPS for commands or methods.
 pub const POLL_SECONDS_MAX: u64 = 300;
 /// Polls for commands, and as many for methods, that wait for one identity.

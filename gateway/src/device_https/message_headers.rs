@@ -209,18 +209,20 @@ pub(super) fn of_command(command: &LockedCommand) -> Result<HeaderMap, InvalidHe
 mod tests {
     use super::*;
 
-    fn read_pairs(pairs: &[(&str, &[u8])]) -> Result<MessageProperties, InvalidHeader> {
+    type Pairs<'a> = &'a [(&'a str, &'a [u8])];
+
+    fn headers(pairs: Pairs<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(HeaderName::try_from(*name).expect("a name"), HeaderValue::from_bytes(value).expect("a value"));
         }
-        read(&headers)
+        headers
     }
 
     #[test]
     fn every_system_property_has_its_header() {
         let text = |value: &str| Some(value.to_owned());
-        let read = read_pairs(&[
+        let read = read(&headers(&[
             ("IoTHub-MessageId", b"mid"),
             ("iothub-correlationid", b"cid"),
             ("iothub-userid", b"uid"),
@@ -236,7 +238,7 @@ mod tests {
             ("content-type", b"application/octet-stream"),
             ("iothub-app-Colour", "röt".as_bytes()),
             ("iothub-app-empty", b""),
-        ]);
+        ]));
         let system = SystemProperties {
             message_id: text("mid"),
             correlation_id: text("cid"),
@@ -259,7 +261,7 @@ mod tests {
     fn properties_that_cannot_be_are_named() {
         let name = |name: &str| name.to_owned();
         let long = [b'x'; MESSAGE_ID_BYTES_MAX + 1];
-        let cases: [(&[(&str, &[u8])], InvalidHeader); 7] = [
+        let cases: [(Pairs<'_>, InvalidHeader); 7] = [
             (&[("iothub-app-k", b"\xFF")], InvalidHeader::Encoding { name: name("iothub-app-k") }),
             (&[("iothub-app-k", b"1"), ("iothub-app-k", b"2")], InvalidHeader::Twice { name: name("iothub-app-k") }),
             (&[("iothub-messageid", b"1"), ("iothub-messageid", b"1")], InvalidHeader::Twice { name: name("iothub-messageid") }),
@@ -269,19 +271,19 @@ mod tests {
             (&[("content-encoding", b"gzip")], InvalidHeader::ContentCoding { coding: name("gzip") }),
         ];
         for (pairs, expected) in cases {
-            assert_eq!(read_pairs(pairs), Err(expected));
+            assert_eq!(read(&headers(pairs)), Err(expected));
         }
         let many: Vec<String> = (0..=PROPERTIES_MAX).map(|number| format!("iothub-app-{number}")).collect();
         let many: Vec<(&str, &[u8])> = many.iter().map(|name| (name.as_str(), &b"v"[..])).collect();
-        assert_eq!(read_pairs(&many), Err(InvalidHeader::TooMany));
+        assert_eq!(read(&headers(&many)), Err(InvalidHeader::TooMany));
     }
 
     #[test]
     fn encoding_and_creation_time_are_found_where_clients_put_them() {
-        let read = |pairs| read_pairs(pairs).expect("properties").system;
+        let read = |pairs: Pairs<'_>| read(&headers(pairs)).expect("properties").system;
         assert_eq!(read(&[("content-encoding", b"UTF-8")]).content_encoding.as_deref(), Some("utf-8"));
         assert_eq!(read(&[("content-encoding", b"identity")]).content_encoding, None);
-        let both: &[(&str, &[u8])] = &[("content-encoding", b"utf-8"), ("iothub-contentencoding", b"utf-16")];
+        let both: Pairs<'_> = &[("content-encoding", b"utf-8"), ("iothub-contentencoding", b"utf-16")];
         assert_eq!(read(both).content_encoding.as_deref(), Some("utf-16"));
         assert_eq!(read(&[("iothub-app-iothub-creation-time-utc", b"t")]).creation_time.as_deref(), Some("t"));
     }

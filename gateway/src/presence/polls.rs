@@ -212,6 +212,17 @@ impl Polls {
         (!awaited.is_closed()).then_some(awaited)
     }
 
+    /// Lets every caller go: the hub is stopping, and nobody is to wait for a device any more.
+    pub(super) fn give_up(&self) {
+        for poller in self.directory().pollers.values_mut() {
+            poller.calls.clear();
+            for call in poller.offers.drain(..).filter_map(|offered| offered.take()) {
+                // The caller may have given up; nobody else wants to know.
+                let _ = call.answer.send(Err(CallFailed::NotOnline));
+            }
+        }
+    }
+
     /// How many polls wait, over all identities.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {

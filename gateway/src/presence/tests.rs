@@ -150,6 +150,18 @@ async fn a_connection_that_takes_methods_goes_before_a_poll() {
 }
 
 #[tokio::test]
+async fn a_stop_lets_callers_go_whether_or_not_the_device_saw_the_call() {
+    let presence = Presence::default();
+    let (waiting, answered) = calling(&presence, LONG).await;
+    let (answer, seen) = oneshot::channel();
+    presence.polls().expect_answer(&identity("d"), answer).expect("room");
+    presence.stop_all();
+    assert_eq!(waiting.await.expect("no panic"), Ok(()));
+    assert_eq!(answered.await.expect("an outcome"), Err(CallFailed::NotOnline));
+    assert!(seen.await.is_err(), "gone");
+}
+
+#[tokio::test]
 async fn polls_of_one_identity_are_bounded_and_each_kind_for_itself() {
     let presence = Presence::default();
     let enter = |wanted| presence.polls().enter(&identity("d"), wanted);
