@@ -318,6 +318,24 @@ mod tests {
     }
 
     #[test]
+    fn a_call_whose_caller_has_gone_is_not_sent() {
+        let identity = "d".parse().expect("an identity");
+        let mut feeds = Feeds::new(&identity);
+        feeds.subscribe("$iothub/methods/POST/#", QoS::AtMostOnce).expect("its own");
+        let (mut downlink, mut session) = (Downlink::new(Topics::new(&identity)), session());
+        let call = || {
+            let (answer, answered) = oneshot::channel();
+            (DeviceCall { name: "m".to_owned(), payload: Bytes::new(), answer }, answered)
+        };
+        let (abandoned, _) = call();
+        downlink.send_call(abandoned, &feeds, &mut session);
+        assert!(session.output().is_empty() && downlink.calls.is_empty());
+        let (awaited, _answered) = call();
+        downlink.send_call(awaited, &feeds, &mut session);
+        assert!(!session.output().is_empty() && downlink.calls.len() == 1);
+    }
+
+    #[test]
     fn a_command_never_passes_an_earlier_one_that_waits_for_room() {
         let identity = "d".parse().expect("an identity");
         let mut feeds = Feeds::new(&identity);
