@@ -190,7 +190,7 @@ impl Polls {
         Ok(Offer::new(offered))
     }
 
-    /// Keeps the place of an answer until [`Polls::answer`].
+    /// Keeps the place of an answer until [`Polls::awaited`].
     ///
     /// # Errors
     /// The place, when the device owes too many answers.
@@ -250,7 +250,8 @@ impl Polls {
 }
 
 impl Directory {
-    /// The entry of `identity`; the first of many lets go of those nobody needs any more.
+    /// The entry of `identity`. One that makes the directory twice as large as it was after the last
+    /// sweep lets go of those that nobody needs any more.
     fn poller(&mut self, identity: &Identity) -> &mut Poller {
         if self.pollers.len() >= self.sweep_at.max(SWEPT_FROM) && !self.pollers.contains_key(identity) {
             let now = Instant::now();
@@ -285,6 +286,8 @@ impl Poller {
                 return NextCall::Here(call);
             }
         }
+        // Those that a poll has left to look at something else, and that other polls have given up.
+        self.places.retain(|place| !place.is_closed());
         let (place, to_come) = oneshot::channel();
         self.places.push_back(place);
         NextCall::ToCome(to_come)

@@ -110,6 +110,19 @@ async fn a_call_reaches_one_poll_only_and_waits_for_it_if_it_must() {
     assert_eq!(waiting.await.expect("no panic"), Ok(()));
 }
 
+#[tokio::test]
+async fn a_call_is_not_lost_in_a_place_that_its_poll_has_left() {
+    let presence = Presence::default();
+    let poll = methods_poll(&presence);
+    for _ in 0..3 {
+        assert!(matches!(poll.next_call(), NextCall::ToCome(_)));
+    }
+    let NextCall::ToCome(to_come) = poll.next_call() else { panic!("nobody has called yet") };
+    let (waiting, _answered) = calling(&presence, Duration::ZERO).await;
+    assert_eq!(waiting.await.expect("no panic"), Ok(()));
+    assert_eq!(to_come.await.expect("a call").name, "m");
+}
+
 #[tokio::test(start_paused = true)]
 async fn between_two_polls_an_identity_is_waited_for_and_not_for_ever() {
     let presence = Presence::default();
