@@ -1,9 +1,9 @@
-//! HTTPS: one connection that carries requests of the service API, or one that becomes a
-//! WebSocket and from then on is MQTT's.
+//! HTTPS: one connection that carries requests of devices and of the service API, or one that
+//! becomes a WebSocket and from then on is MQTT's.
 //!
 //! [`serve`] drives the connection, `exchange` carries one request from its head to its answer,
 //! `router` knows which paths there are. What an operation means is the business of
-//! [`crate::operator`].
+//! [`crate::device_https`] and [`crate::operator`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ const SEND_BUFFER_BYTES_MAX: usize = 256 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it may take to answer that.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a goodbye to a connection without requests may take.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Serves one connection until it ends, has been without a request for too long, or the hub
 /// stops; requests under way are then finished.
@@ -68,7 +70,7 @@ where
     let drain = hub.drain.clone();
     let _open = Open::counted(&hub.metrics);
     let activity = Activity::default();
-    let origin = Origin { hub, peer: Arc::new(peer) };
+    let origin = Origin { hub, peer: Arc::new(peer), memory: Arc::default() };
     let service = service_fn(|request: Request<Incoming>| {
         let (origin, under_way) = (origin.clone(), activity.begin());
         async move {
@@ -87,7 +89,8 @@ where
         }
         () = activity.lapsed() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A peer that does not even read the goodbye is not waited for.
+            tokio::time::timeout(FAREWELL_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {

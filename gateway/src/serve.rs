@@ -25,7 +25,7 @@ use crate::listener::bind::{BindError, Bound, bind_all};
 use crate::listener::{Handshakes, Peer, Reception, SecureStream};
 use crate::observe::{Metrics, exposition};
 use crate::ports::PortsFile;
-use crate::{https, kafka, mqtt};
+use crate::{command_sweep, https, kafka, mqtt};
 
 /// Why a hub did not start.
 #[derive(Debug, Error)]
@@ -133,6 +133,7 @@ async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Re
     }
     let handshakes = Handshakes::new(connections.handshakes_max, connections.handshake_timeout);
     let reception = Reception::new(handshakes, metrics, drain.clone());
+    drain.spawn(command_sweep::run(Arc::clone(&hub)));
     let scrapers = open_doors(&hub, bound, &reception, identity)?;
     ports.appear(&addresses)?;
     for (listener, addresses) in addresses.iter().filter(|(_, addresses)| !addresses.is_empty()) {

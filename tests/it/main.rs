@@ -12,6 +12,7 @@ mod support;
 
 mod commands;
 mod crash;
+mod device_https;
 mod event_hubs;
 mod methods;
 mod mqtt5;

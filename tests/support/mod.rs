@@ -12,3 +12,4 @@ pub(crate) mod ledger;
 pub(crate) mod machine;
 pub(crate) mod packets;
 pub(crate) mod service;
+pub(crate) mod web_device;

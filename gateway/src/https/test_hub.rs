@@ -114,7 +114,12 @@ impl TestHub {
     }
 
     pub(crate) async fn answer(&self, ask: Ask) -> Answered {
-        let response = self.send(ask).await;
+        self.answer_on(&self.origin(), ask).await
+    }
+
+    /// The same on a connection that has carried requests before.
+    pub(crate) async fn answer_on(&self, connection: &Origin, ask: Ask) -> Answered {
+        let response = answer(connection, ask.request).await;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
         if let Some(length) = parts.headers.get(axum::http::header::CONTENT_LENGTH) {
@@ -124,7 +129,7 @@ impl TestHub {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        Origin { hub: self.hub.clone(), peer: Arc::new(peer()) }
+        Origin { hub: self.hub.clone(), peer: Arc::new(peer()), memory: Arc::default() }
     }
 
     /// A device that proves itself by the key of every policy.
@@ -135,6 +140,27 @@ impl TestHub {
         );
         let created = self.answer(self.ask(&format!("PUT /devices/{id}")).body(&body)).await;
         assert_eq!(created.status, 200, "{created:?}");
+    }
+
+    /// The same for a module.
+    pub(crate) async fn create_module(&self, device: &str, module: &str) {
+        let key = key().to_base64();
+        let body = format!(
+            r#"{{"deviceId":"{device}","moduleId":"{module}","authentication":{{"type":"sas","symmetricKey":{{"primaryKey":"{key}","secondaryKey":"{key}"}}}}}}"#
+        );
+        let created = self.answer(self.ask(&format!("PUT /devices/{device}/modules/{module}")).body(&body)).await;
+        assert!(matches!(created.status, 200 | 201), "{created:?}");
+    }
+
+    /// What a device or module asks, with a token of its own: `GET /messages/devicebound` below
+    /// the path of `identity`.
+    pub(crate) fn ask_as(&self, identity: &str, line: &str) -> Ask {
+        let base = match identity.split_once('/') {
+            None => format!("/devices/{identity}"),
+            Some((device, module)) => format!("/devices/{device}/modules/{module}"),
+        };
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        self.ask(&format!("{method} {base}{path}")).authorization(&self.token(&format!("{HOST}{base}"), None))
     }
 
     pub(crate) fn grant(&self, id: &str) -> AuthGrant {
@@ -192,16 +218,36 @@ impl Ask {
         *self.request.body_mut() = Body::from(body.to_owned());
         self
     }
+
+    /// A body whose length nobody knows.
+    pub(crate) fn stream<S>(mut self, stream: S) -> Self
+    where
+        S: futures_util::Stream<Item = std::io::Result<axum::body::Bytes>> + Send + 'static,
+    {
+        *self.request.body_mut() = Body::from_stream(stream);
+        self
+    }
+
+    /// Adds a header whose value need not be text.
+    pub(crate) fn header_bytes(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.request.headers_mut().append(name, HeaderValue::from_bytes(value).expect("a value"));
+        self
+    }
 }
 
 impl Answered {
     /// The error's name, empty when it is none.
     pub(crate) fn code(&self) -> &str {
-        self.headers.get("iothub-errorcode").map_or("", |value| value.to_str().expect("text"))
+        self.header("iothub-errorcode")
     }
 
     pub(crate) fn etag(&self) -> &str {
-        self.headers.get(ETAG).map_or("", |value| value.to_str().expect("text"))
+        self.header(ETAG.as_str())
+    }
+
+    /// A header, empty when it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
 
     pub(crate) fn text(&self) -> &str {

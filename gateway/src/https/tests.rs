@@ -7,6 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use super::serve;
 use super::test_hub::{HOST, TestHub, peer};
 
+mod http2;
+
 /// Sends `request` and reads until the hub closes, keeping its own side open.
 async fn exchange(hub: &TestHub, request: &[u8]) -> String {
     let (mut client, served) = connect(hub);
@@ -149,4 +151,71 @@ async fn http_2_is_spoken_to_those_who_open_with_it() {
     let mut frame_head = [0; 9];
     client.read_exact(&mut frame_head).await.expect("a frame");
     assert_eq!(frame_head[3], 4, "the hub's first frame holds its settings");
+}
+
+/// A request of the device `d` with a token of its own.
+fn device_head(hub: &TestHub, line: &str, headers: &str) -> String {
+    let token = hub.token(&format!("{HOST}/devices/d"), None);
+    format!("{line} HTTP/1.1\r\nHost: {HOST}\r\nAuthorization: {token}\r\n{headers}\r\n")
+}
+
+#[tokio::test]
+async fn chunked_messages_of_a_device_follow_one_another_on_a_connection() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    let chunked = device_head(&hub, "POST /devices/d/messages/events", "Transfer-Encoding: chunked\r\n");
+    let plain = device_head(&hub, "POST /devices/d/messages/events", "Content-Length: 5\r\n");
+    let last = device_head(&hub, "GET /devices/d/messages/devicebound", "Connection: close\r\n");
+    let requests = format!("{chunked}3\r\none\r\n1;x=y\r\n!\r\n0\r\n\r\n{plain}two!!{chunked}0\r\n\r\n{last}");
+    let answer = exchange(&hub, requests.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["204", "204", "204", "204"], "{answer}");
+    let stored = hub.answer(hub.ask("GET /eventHubs/events/events?from=earliest&follow=false")).await;
+    let bodies: Vec<_> =
+        stored.text().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect(line)["body"].clone()).collect();
+    assert_eq!(bodies, ["one!", "two!!", ""]);
+}
+
+#[tokio::test]
+async fn bodies_of_devices_that_are_endless_slow_or_broken_store_nothing() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    let post = |headers: &str| device_head(&hub, "POST /devices/d/messages/events", headers);
+    let endless = format!("{}{}", post("Transfer-Encoding: chunked\r\n"), "8000\r\n".to_owned() + &"x".repeat(0x8000) + "\r\n");
+    let endless = endless.clone() + &("8000\r\n".to_owned() + &"x".repeat(0x8000) + "\r\n").repeat(8);
+    let announced = post("Content-Length: 262145\r\nExpect: 100-continue\r\n");
+    let garbled = post("Transfer-Encoding: chunked\r\n") + "zz\r\n";
+    let slow = post("Content-Length: 10\r\n") + "123";
+    tokio::time::pause();
+    for (request, expected) in [(&endless, "413"), (&announced, "413"), (&garbled, "400"), (&slow, "408")] {
+        let answer = exchange(&hub, request.as_bytes()).await;
+        assert_eq!(statuses(&answer).first(), Some(&expected), "{answer}");
+        assert!(!answer.contains("100 Continue"), "{answer}");
+    }
+    tokio::time::resume();
+    assert_eq!(hub.answer(hub.ask("GET /eventHubs/events/events?from=earliest&follow=false")).await.text(), "");
+}
+
+#[tokio::test]
+async fn more_headers_than_a_head_may_have_are_refused() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    let headers: String = (0..101).map(|number| format!("x-{number}: y\r\n")).collect();
+    let answer = exchange(&hub, device_head(&hub, "POST /devices/d/messages/events", &headers).as_bytes()).await;
+    assert_eq!(statuses(&answer), ["431"], "{answer}");
+}
+
+#[tokio::test]
+async fn a_device_that_hangs_up_while_it_waits_is_waited_for_no_more() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    for line in ["GET /devices/d/messages/devicebound?wait=300", "GET /devices/d/methods?wait=300"] {
+        let (mut client, served) = connect(&hub);
+        client.write_all(device_head(&hub, line, "").as_bytes()).await.expect("written");
+        while hub.hub.presence.polls().waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
+        served.await.expect("no panic");
+        assert_eq!(hub.hub.presence.polls().waiting(), 0);
+    }
 }

@@ -207,8 +207,12 @@ impl Downlink {
         }))
     }
 
-    /// Sends a direct method, or tells the caller why not.
+    /// Sends a direct method, or tells the caller why not. One whose caller has gone meanwhile is
+    /// not sent.
     pub(super) fn send_call(&mut self, call: DeviceCall, feeds: &Feeds, session: &mut Connection) {
+        if call.answer.is_closed() {
+            return;
+        }
         self.calls.retain(|_, waiting| !waiting.is_closed());
         let refused = if feeds.qos(Feed::Methods).is_none() {
             Some(CallFailed::NotOnline)
@@ -311,6 +315,24 @@ mod tests {
             enqueued_time: Timestamp::NEVER,
             message: Message { properties: MessageProperties::default(), body: Bytes::new() },
         }
+    }
+
+    #[test]
+    fn a_call_whose_caller_has_gone_is_not_sent() {
+        let identity = "d".parse().expect("an identity");
+        let mut feeds = Feeds::new(&identity);
+        feeds.subscribe("$iothub/methods/POST/#", QoS::AtMostOnce).expect("its own");
+        let (mut downlink, mut session) = (Downlink::new(Topics::new(&identity)), session());
+        let call = || {
+            let (answer, answered) = oneshot::channel();
+            (DeviceCall { name: "m".to_owned(), payload: Bytes::new(), answer }, answered)
+        };
+        let (abandoned, _) = call();
+        downlink.send_call(abandoned, &feeds, &mut session);
+        assert!(session.output().is_empty() && downlink.calls.is_empty());
+        let (awaited, _answered) = call();
+        downlink.send_call(awaited, &feeds, &mut session);
+        assert!(!session.output().is_empty() && downlink.calls.len() == 1);
     }
 
     #[test]

@@ -73,6 +73,13 @@ async fn a_call_without_an_answer_says_why_in_json_in_a_string() {
     };
     let (detail, ()) = tokio::join!(refused(&hub, ask(r#"{"methodName":"m"}"#), 502, "BadDeviceResponse"), garbled);
     assert_eq!(detail.error_code, 502_001);
+    let lengthy = async {
+        let call = called(&mut seat).await;
+        let payload = Bytes::from(format!("\"{}\"", "x".repeat(128 * 1024)));
+        call.answer.send(Ok(MethodAnswer { status: 200, payload })).expect("somebody waits");
+    };
+    let (detail, ()) = tokio::join!(refused(&hub, ask(r#"{"methodName":"m"}"#), 502, "BadDeviceResponse"), lengthy);
+    assert_eq!(detail.error_code, 502_001);
 
     tokio::time::pause();
     let late = refused(&hub, ask(r#"{"methodName":"m","responseTimeoutInSeconds":5}"#), 504, "GatewayTimeout").await;
@@ -115,4 +122,34 @@ async fn a_caller_that_hangs_up_stops_waiting() {
         call = called(&mut seat) => call,
     };
     assert!(call.answer.is_closed());
+}
+
+#[tokio::test]
+async fn a_module_is_asked_for_itself_and_many_calls_at_once() {
+    const CALLS: usize = 40;
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    hub.create_module("d", "m").await;
+    let mut seat = hub.hub.presence.enter(&"d/m".parse().expect("an id")).await;
+    seat.set_takes_methods(true);
+    refused(&hub, hub.ask("POST /twins/d/methods").body(r#"{"methodName":"m"}"#), 404, "DeviceNotOnline").await;
+    refused(&hub, hub.ask("POST /twins/d/modules/n/methods").body(r#"{"methodName":"m"}"#), 404, "DeviceNotFound").await;
+    let module = async {
+        let mut calls = Vec::new();
+        for _ in 0..CALLS {
+            calls.push(called(&mut seat).await);
+        }
+        for call in calls.into_iter().rev() {
+            let answer = MethodAnswer { status: 200, payload: call.payload };
+            call.answer.send(Ok(answer)).expect("somebody waits");
+        }
+    };
+    let callers = futures_util::future::join_all((0..CALLS).map(|number| {
+        let ask = hub.ask("POST /twins/d/modules/m/methods").body(&format!(r#"{{"methodName":"echo","payload":{number}}}"#));
+        check(&hub, ask, 200, "")
+    }));
+    let (answers, ()) = tokio::join!(callers, module);
+    for (number, answered) in answers.iter().enumerate() {
+        assert_eq!(answered.json(), json!({"status": 200, "payload": number}));
+    }
 }
