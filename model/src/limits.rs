@@ -69,16 +69,40 @@ pub const TWIN_BODY_BYTES_MAX: usize = 128 * 1024;
 
 /// A command's (cloud-to-device message's) body and properties.
 pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
-/// Commands waiting for one device.
+/// Commands waiting for one device, unless configured.
 pub const COMMAND_QUEUE_DEPTH_MAX: usize = 50;
-/// Deliveries of a command before it is dead-lettered.
+/// What the depth of command queues may be configured to.
+pub const COMMAND_QUEUE_DEPTH: std::ops::RangeInclusive<usize> = 1..=10_000;
+/// Deliveries of a command, or of a feedback message, before it is given up, unless configured.
 pub const COMMAND_DELIVERY_COUNT_MAX: u32 = 10;
-/// A command's life unless its sender sets one.
+/// What that may be configured to.
+pub const COMMAND_DELIVERY_COUNT: std::ops::RangeInclusive<u32> = 1..=100;
+/// A command's life unless its sender sets one, and a feedback message's; both may be configured.
 pub const COMMAND_EXPIRY_DEFAULT: Duration = Duration::from_secs(3600);
 /// The longest life a command may be given.
 pub const COMMAND_EXPIRY_MAX: Duration = Duration::from_secs(2 * 24 * 3600);
-/// How long a command handed to a reader over HTTPS or AMQP stays invisible to others.
+/// What the life of commands and of feedback messages may be configured to.
+pub const COMMAND_EXPIRY: std::ops::RangeInclusive<Duration> = Duration::from_secs(60)..=COMMAND_EXPIRY_MAX;
+/// How long what is handed to a reader that polls stays invisible to others, unless configured.
 pub const COMMAND_LOCK: Duration = Duration::from_secs(60);
+/// What that may be configured to.
+pub const COMMAND_LOCK_TIME: std::ops::RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(300);
+/// Dead letters kept of one identity, unless configured; of more the oldest go.
+pub const DEAD_LETTERS_MAX: usize = 100;
+/// What that may be configured to.
+pub const DEAD_LETTERS: std::ops::RangeInclusive<usize> = 0..=10_000;
+/// Bodies in one page of commands or dead letters: a queue of the default depth is one page.
+pub const COMMAND_PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Dead letters that go back into their queue at once.
+pub const REDRIVEN_MAX: usize = 1000;
+
+/// Records in one feedback message.
+pub const FEEDBACK_RECORDS_MAX: usize = 64;
+/// How long the oldest record waits for others to fill a feedback message.
+pub const FEEDBACK_WAIT: Duration = Duration::from_secs(15);
+/// Feedback messages nobody has read, about 20 MB with 64 records of the longest ids in each; of
+/// more the oldest go.
+pub const FEEDBACK_MESSAGES_MAX: usize = 1024;
 
 /// A direct method's payload, in each direction.
 pub const METHOD_PAYLOAD_BYTES_MAX: usize = 128 * 1024;

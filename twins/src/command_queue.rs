@@ -1,37 +1,71 @@
-//! The state machine of one identity's command queue. Pure: it works on what a queue's rows and
-//! locks say, and returns what to do to the rows.
+//! The state machine of a queue: of one identity's commands, or of feedback messages. Pure: it
+//! works on what rows and locks say, and returns what to do to the rows.
 //!
 //! ```text
-//! Enqueued ──lock──▶ Invisible ──complete──▶ gone
+//! Enqueued ──lock──▶ Invisible ──complete──▶ completed: gone
 //!    │  ▲               ├──reject──────────▶ dead-lettered (Rejected)
-//!    │  ├──release──────┤
+//!    │  ├──release──────┤  its connection ended
+//!    │  ├──lock's end───┤  its reader polls and was late; the count stays
 //!    │  └──abandon (+1)─┴──abandon, count at its maximum ──▶ dead-lettered (DeliveryCountExceeded)
-//!    └──expiry, found at the next access──▶ dead-lettered (Expired)
+//!    ├──expiry──▶ dead-lettered (Expired)
+//!    └──purge, from either state──▶ gone
+//!
+//! dead-lettered ──redrive──▶ Enqueued, at the end, as a new entry with count 0
 //! ```
 //!
-//! A command keeps its place while it is handed out, and an expiry that passes then counts only
-//! once it is back.
+//! An entry keeps its place while it is handed out and when it comes back; those behind it do not
+//! wait for it. An expiry that passes meanwhile counts only once it is back.
+//!
+//! Two kinds of reader hold locks. A connection holds its own until it settles them or ends. A
+//! reader that polls may go away without a word, so its locks end by themselves; a lock that has
+//! ended is as good as none. Locks are not stored: after a restart everything is enqueued.
 
 use std::fmt;
 
 use model::Timestamp;
-use model::limits::{COMMAND_DELIVERY_COUNT_MAX, COMMAND_QUEUE_DEPTH_MAX};
+use model::api::DeadLetterReason;
 use thiserror::Error;
 
 #[cfg(test)]
 mod tests;
 
-/// Who holds locks: a connection, by a number never used again while the process lives.
+/// A connection that holds locks, by a number never used again while the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LockOwner(pub u64);
 
-/// Names one handing-out of one command; shown as a GUID.
+/// Who was handed something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LockHolder {
+    /// A connection, until it is released.
+    Connection(LockOwner),
+    /// A reader that polls, until this moment.
+    Until(Timestamp),
+}
+
+/// Names one handing-out; shown as a GUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LockToken(pub u128);
 
 impl fmt::Display for LockToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&guid(self.0))
+    }
+}
+
+/// A text that is not a lock token; nothing can be locked under it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is not a lock token")]
+pub struct InvalidLockToken(pub String);
+
+impl std::str::FromStr for LockToken {
+    type Err = InvalidLockToken;
+
+    /// Reads what [`LockToken`] shows, in either case.
+    fn from_str(text: &str) -> Result<Self, InvalidLockToken> {
+        let digits: String = text.chars().filter(|character| *character != '-').collect();
+        let token = u128::from_str_radix(&digits, 16).map(Self).map_err(|_| InvalidLockToken(text.to_owned()))?;
+        // Whatever reads as a number but is written otherwise is no token of ours.
+        if token.to_string().eq_ignore_ascii_case(text) { Ok(token) } else { Err(InvalidLockToken(text.to_owned())) }
     }
 }
 
@@ -42,7 +76,7 @@ pub(crate) fn guid(number: u128) -> String {
     format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{:012x}", number & 0xffff_ffff_ffff)
 }
 
-/// A command in the queue.
+/// One of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// Its position, never used again.
@@ -51,20 +85,42 @@ pub struct Entry {
     pub expiry: Timestamp,
     /// How often it was abandoned.
     pub delivery_count: u32,
-    /// Who has it now.
+    /// Who was given it last, unless it was given back.
     pub lock: Option<Lock>,
 }
 
-/// A command's being handed out.
+/// An entry's being handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lock {
     /// Names it.
     pub token: LockToken,
     /// To whom.
-    pub owner: LockOwner,
+    pub holder: LockHolder,
 }
 
-/// What a reader says of a command it was handed.
+impl Lock {
+    /// Whether it keeps others out at `now`.
+    pub fn holds(self, now: Timestamp) -> bool {
+        self.end().is_none_or(|end| now < end)
+    }
+
+    /// When it ends by itself, if it does.
+    pub fn end(self) -> Option<Timestamp> {
+        match self.holder {
+            LockHolder::Connection(_) => None,
+            LockHolder::Until(end) => Some(end),
+        }
+    }
+}
+
+impl Entry {
+    /// The lock that keeps others out at `now`.
+    pub fn held(&self, now: Timestamp) -> Option<Lock> {
+        self.lock.filter(|lock| lock.holds(now))
+    }
+}
+
+/// What a reader says of something it was handed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
     /// Done with.
@@ -75,18 +131,7 @@ pub enum Settlement {
     Abandon,
 }
 
-/// Why a command was dead-lettered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeadLetterReason {
-    /// Nobody completed it in time.
-    Expired,
-    /// The device rejected it.
-    Rejected,
-    /// It was abandoned too often.
-    DeliveryCountExceeded,
-}
-
-/// What a settlement does to the command's row.
+/// What a settlement does to the entry's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// Remove it.
@@ -101,26 +146,32 @@ pub enum Settled {
         /// Why.
         reason: DeadLetterReason,
     },
-    /// Write its new count.
-    Requeued {
-        /// Which.
-        sequence: u64,
-        /// How often it has been abandoned now.
-        delivery_count: u32,
-    },
+    /// Write its new count; it is to be had again.
+    Requeued(Entry),
 }
 
-/// 50 commands wait already.
+/// As many commands wait as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("{COMMAND_QUEUE_DEPTH_MAX} commands wait already, the most that may")]
-pub struct QueueFull;
+#[error("{depth} commands wait already, the most that may")]
+pub struct QueueFull {
+    /// How many may wait.
+    pub depth: usize,
+}
 
 /// The lock is not held any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the lock on the command is gone")]
+#[error("the lock is gone: it has ended or was settled before")]
 pub struct LockLost;
 
-/// The queue of one identity, in order.
+/// Whether a queue of `waiting` entries, handed out or not, takes one more.
+///
+/// # Errors
+/// [`QueueFull`].
+pub fn check_room(waiting: usize, depth: usize) -> Result<(), QueueFull> {
+    if waiting < depth { Ok(()) } else { Err(QueueFull { depth }) }
+}
+
+/// A queue in order, or that part of one that an operation looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CommandQueue {
     entries: Vec<Entry>,
@@ -132,76 +183,60 @@ impl CommandQueue {
         Self { entries }
     }
 
-    /// The commands in order.
+    /// The entries in order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Takes out what is past its time and not handed out; these are to be dead-lettered.
+    /// Takes out what is past its time and not handed out, in the order of expiry; these are to be
+    /// dead-lettered.
     pub fn expire(&mut self, now: Timestamp) -> Vec<u64> {
-        let is_expired = |entry: &mut Entry| entry.lock.is_none() && entry.expiry <= now;
-        self.entries.extract_if(.., is_expired).map(|entry| entry.sequence).collect()
+        let is_expired = |entry: &mut Entry| entry.expiry <= now && entry.held(now).is_none();
+        let mut expired: Vec<Entry> = self.entries.extract_if(.., is_expired).collect();
+        expired.sort_by_key(|entry| (entry.expiry, entry.sequence));
+        expired.into_iter().map(|entry| entry.sequence).collect()
     }
 
-    /// Adds a command at the end.
-    ///
-    /// # Errors
-    /// [`QueueFull`].
-    pub fn enqueue(&mut self, sequence: u64, expiry: Timestamp) -> Result<(), QueueFull> {
-        if self.entries.len() >= COMMAND_QUEUE_DEPTH_MAX {
-            return Err(QueueFull);
-        }
-        self.entries.push(Entry { sequence, expiry, delivery_count: 0, lock: None });
-        Ok(())
-    }
-
-    /// Hands out the first `limit` commands that nobody has, in order.
-    pub fn lock(&mut self, owner: LockOwner, limit: usize, mut new_token: impl FnMut() -> LockToken) -> Vec<(Entry, LockToken)> {
-        let waiting = self.entries.iter_mut().filter(|entry| entry.lock.is_none());
-        waiting
-            .take(limit)
+    /// Hands out the first `limit` entries that nobody has, in order; each shows its lock.
+    pub fn lock(&mut self, holder: LockHolder, limit: usize, now: Timestamp, mut new_token: impl FnMut() -> LockToken) -> Vec<Entry> {
+        let free = self.entries.iter_mut().filter(|entry| entry.held(now).is_none());
+        free.take(limit)
             .map(|entry| {
-                let token = new_token();
-                entry.lock = Some(Lock { token, owner });
-                (*entry, token)
+                entry.lock = Some(Lock { token: new_token(), holder });
+                *entry
             })
             .collect()
     }
 
-    /// Settles what was handed out under `token`.
+    /// Settles what was handed out under `token`. Of `delivery_count_max` abandonments the last
+    /// dead-letters.
     ///
     /// # Errors
     /// [`LockLost`]; the queue is as it was.
-    pub fn settle(&mut self, token: LockToken, settlement: Settlement) -> Result<Settled, LockLost> {
-        let holds = |entry: &Entry| entry.lock.is_some_and(|lock| lock.token == token);
+    pub fn settle(
+        &mut self,
+        token: LockToken,
+        settlement: Settlement,
+        now: Timestamp,
+        delivery_count_max: u32,
+    ) -> Result<Settled, LockLost> {
+        let holds = |entry: &Entry| entry.held(now).is_some_and(|lock| lock.token == token);
         let position = self.entries.iter().position(holds).ok_or(LockLost)?;
         let entry = self.entries.get_mut(position).ok_or(LockLost)?;
         let sequence = entry.sequence;
         let settled = match settlement {
             Settlement::Complete => Settled::Completed { sequence },
             Settlement::Reject => Settled::DeadLettered { sequence, reason: DeadLetterReason::Rejected },
-            Settlement::Abandon if entry.delivery_count + 1 >= COMMAND_DELIVERY_COUNT_MAX => {
+            Settlement::Abandon if entry.delivery_count + 1 >= delivery_count_max => {
                 Settled::DeadLettered { sequence, reason: DeadLetterReason::DeliveryCountExceeded }
             }
             Settlement::Abandon => {
                 entry.lock = None;
                 entry.delivery_count += 1;
-                return Ok(Settled::Requeued { sequence, delivery_count: entry.delivery_count });
+                return Ok(Settled::Requeued(*entry));
             }
         };
         self.entries.remove(position);
         Ok(settled)
-    }
-
-    /// Takes back what `owner` was handed; delivery counts stay.
-    pub fn release(&mut self, owner: LockOwner) {
-        for entry in &mut self.entries {
-            entry.lock = entry.lock.filter(|lock| lock.owner != owner);
-        }
-    }
-
-    /// Empties the queue, handed out or not, and says how many there were.
-    pub fn purge(&mut self) -> usize {
-        std::mem::take(&mut self.entries).len()
     }
 }

@@ -9,9 +9,10 @@ use model::partition::{InvalidPartitionCount, PartitionCount};
 use model::{Clock, Identity, IdentityRecord, Timestamp};
 use thiserror::Error;
 
+use crate::command_settings::{CommandSettings, InvalidCommandSetting};
 use crate::error::{SqliteFailure, StoreError};
 use crate::identity_table::{DeviceStatistics, IdentityTable, Note};
-use crate::store::{self, ConnectionError, QueueBounds, Readers, Stop, Writer};
+use crate::store::{self, Agenda, ConnectionError, QueueBounds, Readers, Stop, Writer};
 
 /// How often what was seen of connections is written.
 const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(10);
@@ -27,11 +28,18 @@ pub struct Config {
     pub queue_bytes_max: usize,
     /// Partitions of the built-in event hub `events`, when the database is created.
     pub events_partitions: u32,
+    /// Bounds of command queues and feedback.
+    pub commands: CommandSettings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { queue_entries_max: 4096, queue_bytes_max: 32 * 1024 * 1024, events_partitions: PARTITIONS_DEFAULT }
+        Self {
+            queue_entries_max: 4096,
+            queue_bytes_max: 32 * 1024 * 1024,
+            events_partitions: PARTITIONS_DEFAULT,
+            commands: CommandSettings::default(),
+        }
     }
 }
 
@@ -41,6 +49,10 @@ pub enum OpenError {
     /// A configured number of partitions out of bounds.
     #[error(transparent)]
     Partitions(#[from] InvalidPartitionCount),
+    /// A configured bound of commands or feedback out of its own bounds; the first of
+    /// [`CommandSettings::faults`].
+    #[error(transparent)]
+    Commands(#[from] InvalidCommandSetting),
     /// The schema cannot be brought up to date: not a database, not writable, or made by a later
     /// version.
     #[error("the database cannot be migrated: {0}")]
@@ -69,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) readers: Readers,
     pub(crate) table: Arc<IdentityTable>,
     pub(crate) clock: Clock,
+    pub(crate) settings: CommandSettings,
 }
 
 impl Twins {
@@ -80,14 +93,19 @@ impl Twins {
     /// than 3.51.3.
     pub async fn open(path: &Path, clock: Clock, config: Config) -> Result<Self, OpenError> {
         let events_partitions = PartitionCount::try_from(config.events_partitions)?;
+        if let Some(fault) = config.commands.faults().into_iter().next() {
+            return Err(fault.into());
+        }
         store::migrate(path).await.map_err(OpenError::Migrate)?;
         let connection = store::open_writer_connection(path)?;
         let table = Arc::new(IdentityTable::new());
         store::load_identities(&connection, &table)?;
         let bounds = QueueBounds { entries: config.queue_entries_max, bytes: config.queue_bytes_max };
-        let writer = Writer::start(connection, Arc::clone(&table), clock.clone(), bounds).map_err(OpenError::Thread)?;
+        let (settings, agenda) = (config.commands, Agenda::load(&connection)?);
+        let writer = Writer::start(connection, Arc::clone(&table), clock.clone(), bounds, settings.clone(), agenda);
+        let writer = writer.map_err(OpenError::Thread)?;
         let readers = Readers::open(path).await.map_err(StoreError::from)?;
-        let inner = Arc::new(Inner { writer, readers, table, clock });
+        let inner = Arc::new(Inner { writer, readers, table, clock, settings });
         let twins = Self { inner };
         twins.ensure_events_hub(events_partitions).await?;
         tokio::spawn(write_seen_now_and_then(Arc::downgrade(&twins.inner)));

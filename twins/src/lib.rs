@@ -15,8 +15,8 @@
 //!   Reading goes on.
 //!
 //! # What is where
-//! [`document`], [`patch`], [`twin`], [`command_queue`] and [`authentication`] are the rules: pure,
-//! without IO, time passed in. `operations` is the handle's methods, `store` the database below
+//! [`document`], [`patch`], [`twin`], [`command_queue`], [`feedback`] and [`authentication`] are the
+//! rules: pure, without IO, time passed in. `operations` is the handle's methods, `store` the database below
 //! them, `identity_table` what is held in memory so that admission and telemetry touch no disk.
 //!
 //! Not here: packets, topics, wire codes (but the names that a bulk answer must carry), and the
@@ -38,9 +38,11 @@
 
 pub mod authentication;
 pub mod command_queue;
+mod command_settings;
 pub mod document;
 mod error;
 mod exercise;
+pub mod feedback;
 mod handle;
 mod identity_table;
 mod operations;
@@ -48,10 +50,13 @@ pub mod patch;
 mod store;
 pub mod twin;
 
-pub use command_queue::{DeadLetterReason, LockLost, LockOwner, LockToken, QueueFull};
+pub use command_queue::{InvalidLockToken, LockLost, LockOwner, LockToken, QueueFull};
+pub use command_settings::{CommandSettings, FeedbackSettings, InvalidCommandSetting};
 pub use error::{EtagMismatch, SqliteFailure, StoreError, UnknownEventHub, UnknownIdentity};
 pub use exercise::exercise_document;
+pub use feedback::{Ack, InvalidAck};
 pub use handle::{Config, OpenError, Twins};
 pub use identity_table::DeviceStatistics;
+pub use model::api::DeadLetterReason;
 pub use operations::*;
 pub use store::ConnectionError;

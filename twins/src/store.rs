@@ -1,5 +1,6 @@
 //! The database: opening it, its one writer, its readers, and its rows.
 
+mod agenda;
 mod connection;
 mod load;
 mod lock_table;
@@ -10,12 +11,16 @@ mod unit;
 mod writer;
 
 pub(crate) mod command_rows;
+pub(crate) mod dead_letter_rows;
+pub(crate) mod feedback_rows;
 pub(crate) mod identity_rows;
 pub(crate) mod twin_rows;
 
+pub(crate) use agenda::Agenda;
 pub use connection::ConnectionError;
 pub(crate) use connection::open_writer_connection;
 pub(crate) use load::load_identities;
+pub(crate) use lock_table::FEEDBACK_QUEUE;
 pub(crate) use migrate::migrate;
 pub(crate) use reader::Readers;
 pub(crate) use row::{ReadRow, from_unsigned, to_unsigned};

@@ -43,7 +43,8 @@ pub struct CommandRequest {
     /// `none`, `positive`, `negative` or `full`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<String>,
-    /// When it stops being of use; by default in an hour, at most in two days.
+    /// When it stops being of use; by default in an hour, unless the hub is configured otherwise,
+    /// at most in two days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiry_time: Option<Timestamp>,
     /// The input of a module that it goes to; else it is a command of the module itself.
@@ -86,6 +87,10 @@ pub struct CommandItem {
     pub sequence_number: u64,
     /// Where it stands.
     pub state: CommandState,
+    /// When it comes back by itself, if it was handed to a reader that polls. One that a
+    /// connection holds comes back when that settles it or ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Timestamp>,
     /// How often it was abandoned.
     pub delivery_count: u32,
     /// When it was stored.
@@ -111,4 +116,51 @@ pub struct PurgeResult {
     pub device_id: String,
     /// The module, if the queue was a module's.
     pub module_id: Option<String>,
+}
+
+/// Why a command will not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeadLetterReason {
+    /// Nobody completed it in time.
+    Expired,
+    /// The device rejected it.
+    Rejected,
+    /// It was abandoned too often.
+    DeliveryCountExceeded,
+}
+
+/// A command that was dead-lettered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterItem {
+    /// The command as it stood.
+    #[serde(flatten)]
+    pub command: CommandItem,
+    /// Why.
+    pub reason: DeadLetterReason,
+    /// When.
+    pub dead_lettered_time: Timestamp,
+}
+
+/// A dead letter that is a command again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedrivenItem {
+    /// Its message id, which it keeps.
+    pub message_id: String,
+    /// Its position while it was dead.
+    pub dead_letter_sequence_number: u64,
+    /// Its position in the queue now.
+    pub sequence_number: u64,
+}
+
+/// What became of dead letters that were to go back into their queue.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedriveResult {
+    /// Those that went, in order.
+    pub redriven: Vec<RedrivenItem>,
+    /// How many of those asked for stayed, for want of room in the queue or because they were too
+    /// many for one request.
+    pub remaining: u64,
 }

@@ -6,12 +6,16 @@ mod consumer_group;
 mod error;
 mod event;
 mod event_hub;
+mod feedback;
 mod identity;
 mod method;
 mod trust;
 mod twin;
 
-pub use command::{CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, PurgeResult};
+pub use command::{
+    CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, DeadLetterItem, DeadLetterReason, PurgeResult, RedriveResult,
+    RedrivenItem,
+};
 pub use consumer_group::{AssignedPartition, ConsumerGroupInfo, ConsumerGroupMember, ConsumerGroupOffset};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};
 pub use event::{EventBody, EventGap, EventItem, EventLine};
@@ -19,6 +23,7 @@ pub use event_hub::{
     EventHubInfo, EventHubPatch, EventHubPolicyInfo, EventHubPolicyRequest, EventHubRequest, EventPlace, EventRequest, EventsSent,
     PartitionInfo,
 };
+pub use feedback::{FEEDBACK_CONTENT_TYPE, FeedbackRecord, FeedbackStatus};
 pub use identity::{
     Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
     SymmetricKey, X509Thumbprint,

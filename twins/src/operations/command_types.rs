@@ -1,62 +1,12 @@
 //! What goes into and comes out of command queues.
 
-use std::fmt;
-use std::str::FromStr;
-
 use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_MAX, MESSAGE_ID_BYTES_MAX};
 use model::{Identity, Message, Timestamp};
 use thiserror::Error;
 
-use crate::command_queue::{DeadLetterReason, LockLost, LockToken, QueueFull};
+use crate::command_queue::{LockLost, LockToken, QueueFull};
 use crate::error::{StoreError, UnknownIdentity};
-
-/// Which feedback a sender wants of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Ack {
-    /// None.
-    #[default]
-    None,
-    /// When it was completed.
-    Positive,
-    /// When it was dead-lettered.
-    Negative,
-    /// Either.
-    Full,
-}
-
-/// A text that is not `none`, `positive`, `negative` or `full`.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not none, positive, negative or full")]
-pub struct InvalidAck(pub String);
-
-impl Ack {
-    /// As property `iothub-ack` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Positive => "positive",
-            Self::Negative => "negative",
-            Self::Full => "full",
-        }
-    }
-}
-
-impl fmt::Display for Ack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Ack {
-    type Err = InvalidAck;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAck> {
-        [Self::None, Self::Positive, Self::Negative, Self::Full]
-            .into_iter()
-            .find(|ack| ack.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| InvalidAck(text.to_owned()))
-    }
-}
+use crate::feedback::Ack;
 
 /// A command to store.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -64,7 +14,7 @@ pub struct NewCommand {
     /// What to send. A missing message id is made; `to` is set by the hub; `expiry` and `ack` in
     /// it are overwritten by those below.
     pub message: Message,
-    /// When it stops being of use: by default in an hour, at most in two days.
+    /// When it stops being of use: by default as configured, in an hour, at most in two days.
     pub expiry: Option<Timestamp>,
     /// The feedback wanted.
     pub ack: Ack,
@@ -87,7 +37,7 @@ pub enum EnqueueError {
     /// No such identity.
     #[error(transparent)]
     UnknownIdentity(#[from] UnknownIdentity),
-    /// 50 commands wait already.
+    /// As many commands wait as may.
     #[error(transparent)]
     QueueFull(#[from] QueueFull),
     /// Body and properties together are over 64 KiB.
@@ -165,7 +115,8 @@ pub enum CommandReadError {
 /// Why a command was not settled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SettleError {
-    /// The lock is not held any more: settled, released, purged, or the identity is gone.
+    /// The lock is not held any more: it ended, was settled or released, or what it was on was
+    /// purged or expired, or its identity is gone.
     #[error(transparent)]
     LockLost(#[from] LockLost),
     /// The store failed.
@@ -173,13 +124,43 @@ pub enum SettleError {
     Store(#[from] StoreError),
 }
 
-/// A command that will not be delivered.
+/// Which dead letters are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetters {
+    /// The one with this sequence number.
+    One(u64),
+    /// All of an identity.
+    All,
+}
+
+/// Why dead letters did not go back into their queue. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RedriveError {
+    /// No such identity.
+    #[error(transparent)]
+    UnknownIdentity(#[from] UnknownIdentity),
+    /// No such dead letter.
+    #[error("there is no dead letter with the sequence number {sequence}")]
+    UnknownDeadLetter {
+        /// What was asked for.
+        sequence: u64,
+    },
+    /// An expiry in the past or more than two days ahead.
+    #[error("a command must expire in the future and within {} hours, not at {expiry}", COMMAND_EXPIRY_MAX.as_secs() / 3600)]
+    InvalidExpiry {
+        /// What was asked for.
+        expiry: Timestamp,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Part of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The command as it stood.
-    pub item: model::api::CommandItem,
-    /// Why.
-    pub reason: DeadLetterReason,
-    /// When that was found.
-    pub time: Timestamp,
+pub struct Page<T> {
+    /// What is in it, in order.
+    pub items: Vec<T>,
+    /// Behind which sequence number the next part begins; absent at the end.
+    pub next: Option<u64>,
 }

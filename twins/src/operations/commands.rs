@@ -1,22 +1,24 @@
 //! Commands (cloud-to-device messages): rows on disk, locks in memory. Every operation goes
-//! through the writer, so that a queue's order and locks have one owner.
+//! through the writer, so that a queue's order and locks have one owner. Each begins by
+//! dead-lettering what has expired in the queue; [`Twins::sweep_commands`] does it for queues that
+//! nobody looks at.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use model::api::{CommandBody, CommandItem, CommandState};
-use model::limits::{COMMAND_BYTES_MAX, COMMAND_EXPIRY_DEFAULT, COMMAND_EXPIRY_MAX, MESSAGE_ID_BYTES_MAX};
-use model::property_bag::{self, InvalidPropertyBag};
-use model::{Identity, Message, MessageProperties, Timestamp};
+use model::limits::{COMMAND_LOCK_TIME, COMMAND_PAGE_BYTES_MAX, PAGE_ITEMS_MAX};
+use model::{Identity, Message};
 
-use super::command_types::{Ack, CommandReadError, DeadLetter, EnqueueError, Enqueued, LockedCommand, NewCommand, SettleError};
-use crate::command_queue::{Entry, LockLost, LockOwner, LockToken, Settled, Settlement, guid};
+use super::command_types::{CommandReadError, EnqueueError, Enqueued, LockedCommand, NewCommand, Page, SettleError};
+use super::new_command::new_row;
+use crate::command_queue::{CommandQueue, Entry, LockHolder, LockLost, LockOwner, LockToken, Settled, Settlement, check_room};
 use crate::error::StoreError;
 use crate::handle::Twins;
-use crate::store::command_rows::{CommandRow, SELECT_DEAD_LETTERS, read_reason};
-use crate::store::identity_rows::module_column;
-use crate::store::{ReadRow as _, Stop, Unit, refuse};
+use crate::store::command_rows::CommandRow;
+use crate::store::{Stop, Unit, refuse};
 
 impl Twins {
     /// Stores a command at the end of an identity's queue.
@@ -24,23 +26,46 @@ impl Twins {
     /// # Errors
     /// [`EnqueueError`]; then nothing was stored.
     pub async fn enqueue_command(&self, identity: &Identity, command: NewCommand) -> Result<Enqueued, EnqueueError> {
-        let row = new_row(identity, command, self.inner.clock.now())?;
+        let row = new_row(identity, command, self.inner.clock.now(), self.inner.settings.expiry_default)?;
         let bytes = row.body.len() + row.properties.len();
         let identity = identity.clone();
         self.inner.writer.submit(bytes, move |unit| unit.enqueue(&identity, row)).await
     }
 
-    /// Hands out the next commands in order, at most `limit`, that nobody has and that have not
-    /// expired. They stay `owner`'s until settled or released.
+    /// Hands a connection the next commands in order, at most `limit`, that nobody has and that
+    /// have not expired. They stay `owner`'s until settled or released.
     ///
     /// # Errors
     /// [`CommandReadError`].
     pub async fn lock_commands(&self, identity: &Identity, owner: LockOwner, limit: usize) -> Result<Vec<LockedCommand>, CommandReadError> {
         let identity = identity.clone();
-        self.inner.writer.submit(0, move |unit| unit.lock_commands(&identity, owner, limit)).await
+        self.inner.writer.submit(0, move |unit| unit.hand_out(&identity, LockHolder::Connection(owner), limit)).await
     }
 
-    /// Removes a command that was handed out: it is done with. Durable when this returns.
+    /// Hands the next commands, as [`Twins::lock_commands`] does, to a reader that polls. Those it
+    /// has not settled after `lock`, 5 to 300 s and by default the configured time, are to be had
+    /// again in their places, with their delivery counts as they were. A restart gives them back
+    /// at once.
+    ///
+    /// # Errors
+    /// [`CommandReadError`].
+    pub async fn receive_commands(
+        &self,
+        identity: &Identity,
+        limit: usize,
+        lock: Option<Duration>,
+    ) -> Result<Vec<LockedCommand>, CommandReadError> {
+        let identity = identity.clone();
+        let lock = lock_time(lock, self.inner.settings.lock);
+        let receive = move |unit: &mut Unit<'_>| {
+            let end = unit.now().saturating_add(lock);
+            unit.hand_out(&identity, LockHolder::Until(end), limit)
+        };
+        self.inner.writer.submit(0, receive).await
+    }
+
+    /// Removes a command that was handed out: it is done with. Durable when this returns, and so
+    /// is its feedback.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -48,7 +73,8 @@ impl Twins {
         self.settle(identity, lock, Settlement::Complete).await
     }
 
-    /// Dead-letters a command that was handed out. Durable when this returns.
+    /// Dead-letters a command that was handed out. Durable when this returns, and so is its
+    /// feedback.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -57,7 +83,8 @@ impl Twins {
     }
 
     /// Puts a command that was handed out back in its place and counts that; too many counts
-    /// dead-letter it. Durable when this returns.
+    /// dead-letter it. Durable when this returns. Who waits for a command of this identity is to
+    /// be told by the caller.
     ///
     /// # Errors
     /// [`SettleError`].
@@ -81,32 +108,28 @@ impl Twins {
         }
     }
 
-    /// What waits in an identity's queue, in order. Expired commands are not shown.
+    /// What waits in an identity's queue, in order: the first [`Twins::command_page`], which holds
+    /// every queue of the default depth.
     ///
     /// # Errors
     /// [`CommandReadError`].
     pub async fn commands(&self, identity: &Identity) -> Result<Vec<CommandItem>, CommandReadError> {
-        let identity = identity.clone();
-        self.inner.writer.submit(0, move |unit| unit.list_commands(&identity)).await
+        self.command_page(identity, None, PAGE_ITEMS_MAX).await.map(|page| page.items)
     }
 
-    /// An identity's dead letters, the newest hundred, in the order they were sent.
+    /// Commands of an identity's queue in order, handed out or not, those behind the sequence
+    /// number `after`: at most `limit`, never more than 1,000, and bodies of 4 MiB. Nothing is
+    /// handed out by it. Expired commands are not shown.
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn dead_letters(&self, identity: &Identity) -> Result<Vec<DeadLetter>, StoreError> {
-        let query = sqlx::query(SELECT_DEAD_LETTERS).bind(identity.device.as_str()).bind(module_column(identity));
-        let rows = query.fetch_all(&self.inner.readers.0).await?;
-        let letter = |row| -> Result<DeadLetter, StoreError> {
-            let reason = read_reason(column(row, 8)?)?;
-            let item = item(CommandRow::read(row).map_err(StoreError::Read)?, CommandState::DeadLettered)?;
-            Ok(DeadLetter { item, reason, time: Timestamp::from_milliseconds(column(row, 9)?) })
-        };
-        rows.iter().map(letter).collect()
+    /// [`CommandReadError`].
+    pub async fn command_page(&self, identity: &Identity, after: Option<u64>, limit: usize) -> Result<Page<CommandItem>, CommandReadError> {
+        let identity = identity.clone();
+        self.inner.writer.submit(0, move |unit| unit.command_page(&identity, after.unwrap_or(0), limit.min(PAGE_ITEMS_MAX))).await
     }
 
     /// Empties an identity's queue, and says how many commands it held. What is handed out is
-    /// gone too; dead letters stay.
+    /// gone too; dead letters stay. Those who asked for negative feedback get it.
     ///
     /// # Errors
     /// [`CommandReadError`].
@@ -116,73 +139,9 @@ impl Twins {
     }
 }
 
-fn column(row: &sqlx::sqlite::SqliteRow, index: usize) -> Result<i64, StoreError> {
-    row.column(index).map_err(StoreError::Read)
-}
-
-/// Checks a command and makes its row, still without a sequence number.
-fn new_row(identity: &Identity, command: NewCommand, now: Timestamp) -> Result<CommandRow, EnqueueError> {
-    let NewCommand { mut message, expiry, ack, input } = command;
-    let bytes = message.counted_bytes();
-    if bytes > COMMAND_BYTES_MAX {
-        return Err(EnqueueError::TooLarge { bytes });
-    }
-    let expiry = match expiry {
-        None => now.saturating_add(COMMAND_EXPIRY_DEFAULT),
-        Some(expiry) if expiry <= now || expiry > now.saturating_add(COMMAND_EXPIRY_MAX) => {
-            return Err(EnqueueError::InvalidExpiry { expiry });
-        }
-        Some(expiry) => expiry,
-    };
-    let message_id = message.properties.system.message_id.take().unwrap_or_else(|| guid(rand::random()));
-    if message_id.len() > MESSAGE_ID_BYTES_MAX {
-        return Err(EnqueueError::MessageIdTooLong { bytes: message_id.len() });
-    }
-    message.properties.system.message_id = Some(message_id.clone());
-    message.properties.system.to = Some(address(identity, input)?);
-    message.properties.system.expiry = Some(expiry);
-    message.properties.system.ack = (ack != Ack::None).then(|| ack.as_str().to_owned());
-    let properties = to_bag(&message.properties)?;
-    let ack = ack.as_str().to_owned();
-    Ok(CommandRow { sequence: 0, message_id, delivery_count: 0, enqueued: now, expiry, ack, properties, body: message.body.into() })
-}
-
-/// The address of a command, which receivers see as `to`.
-fn address(identity: &Identity, input: Option<String>) -> Result<String, EnqueueError> {
-    let device = &identity.device;
-    let is_name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
-    match (&identity.module, input) {
-        (None, None) => Ok(format!("/devices/{device}/messages/deviceBound")),
-        (Some(module), None) => Ok(format!("/devices/{device}/modules/{module}/messages/deviceBound")),
-        (Some(module), Some(input)) if is_name(&input) => Ok(format!("/devices/{device}/modules/{module}/inputs/{input}")),
-        (Some(_) | None, Some(input)) => Err(EnqueueError::InvalidInput { input, identity: identity.clone() }),
-    }
-}
-
-/// The properties in the form they are delivered in. What would not come back from it the same
-/// is refused here rather than when it is delivered.
-fn to_bag(properties: &MessageProperties) -> Result<String, EnqueueError> {
-    let is_token = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
-    for (name, value) in &properties.application {
-        if name.is_empty() || !is_token(name) || !value.as_deref().is_none_or(is_token) {
-            return Err(EnqueueError::InvalidProperty { name: name.clone() });
-        }
-    }
-    let bag = property_bag::format(properties);
-    match property_bag::parse(&bag) {
-        Ok(read) if read == *properties => Ok(bag),
-        Ok(read) => {
-            let differs = |(name, _): &&(String, Option<String>)| !read.application.iter().any(|(other, _)| other == name);
-            let name = properties.application.iter().find(differs).map(|(name, _)| name.clone()).unwrap_or_default();
-            Err(EnqueueError::InvalidProperty { name })
-        }
-        Err(InvalidPropertyBag::TooLong { length }) => Err(EnqueueError::PropertiesTooLarge { bytes: length }),
-        Err(InvalidPropertyBag::TooMany) => Err(EnqueueError::PropertiesTooLarge { bytes: bag.len() }),
-        Err(InvalidPropertyBag::SystemValue { name }) => Err(EnqueueError::InvalidProperty { name: name.to_owned() }),
-        Err(InvalidPropertyBag::Encoding { .. } | InvalidPropertyBag::NameMissing { .. }) => {
-            Err(EnqueueError::InvalidProperty { name: String::new() })
-        }
-    }
+/// How long a lock lasts that a reader asked for, within what locks may be configured to.
+pub(super) fn lock_time(asked: Option<Duration>, configured: Duration) -> Duration {
+    asked.map_or(configured, |asked| asked.clamp(*COMMAND_LOCK_TIME.start(), *COMMAND_LOCK_TIME.end()))
 }
 
 fn locked(row: CommandRow, lock: LockToken) -> Result<LockedCommand, StoreError> {
@@ -196,7 +155,8 @@ fn locked(row: CommandRow, lock: LockToken) -> Result<LockedCommand, StoreError>
     })
 }
 
-fn item(row: CommandRow, state: CommandState) -> Result<CommandItem, StoreError> {
+/// A row as listings show it.
+pub(super) fn item(row: CommandRow, state: CommandState) -> Result<CommandItem, StoreError> {
     let application = row.message_properties()?.application;
     let properties: BTreeMap<String, String> = application.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
     let body = match String::from_utf8(row.body) {
@@ -207,6 +167,7 @@ fn item(row: CommandRow, state: CommandState) -> Result<CommandItem, StoreError>
         message_id: row.message_id,
         sequence_number: row.sequence,
         state,
+        locked_until: None,
         delivery_count: row.delivery_count,
         enqueued_time: row.enqueued,
         expiry_time: row.expiry,
@@ -219,62 +180,80 @@ fn item(row: CommandRow, state: CommandState) -> Result<CommandItem, StoreError>
 impl Unit<'_> {
     fn enqueue(&mut self, identity: &Identity, row: CommandRow) -> Result<Enqueued, Stop<EnqueueError>> {
         let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
-        let mut queue = self.command_queue(id)?;
-        // Asked with a number that no command has; the real one is drawn only for what is stored.
-        queue.enqueue(u64::MAX, row.expiry).map_err(|full| Stop::Refused(full.into()))?;
+        self.expire_commands_of(id)?;
+        check_room(self.command_count(id)?, self.settings.queue_depth).map_err(|full| Stop::Refused(full.into()))?;
         let row = CommandRow { sequence: self.next_sequence(id)?, ..row };
         self.insert_command(id, &row)?;
         Ok(Enqueued { message_id: row.message_id, sequence_number: row.sequence })
     }
 
-    fn lock_commands(&mut self, identity: &Identity, owner: LockOwner, limit: usize) -> Result<Vec<LockedCommand>, Stop<CommandReadError>> {
+    fn hand_out(&mut self, identity: &Identity, holder: LockHolder, limit: usize) -> Result<Vec<LockedCommand>, Stop<CommandReadError>> {
         let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
-        let mut queue = self.command_queue(id)?;
-        let handed_out = queue.lock(owner, limit, || LockToken(rand::random()));
-        let commands = handed_out
-            .into_iter()
-            .map(|(entry, token)| Ok(locked(self.command_row(id, entry.sequence)?, token)?))
+        self.expire_commands_of(id)?;
+        // So many entries hold `limit` free ones, if the queue does.
+        let entries = self.entries_after(id, 0, limit.saturating_add(self.locks.count(id)))?;
+        let handed_out = CommandQueue::new(entries).lock(holder, limit, self.now(), || LockToken(rand::random()));
+        let taken = handed_out.iter().filter_map(|entry| Some((entry.sequence, entry.lock?.token)));
+        let commands = taken
+            .map(|(sequence, token)| Ok(locked(self.command_row(id, sequence)?, token)?))
             .collect::<Result<Vec<_>, Stop<CommandReadError>>>()?;
-        self.locks.set(id, &queue);
+        handed_out.iter().for_each(|entry| self.locks.set(id, entry));
         Ok(commands)
     }
 
     fn settle(&mut self, identity: &Identity, lock: LockToken, settlement: Settlement) -> Result<(), Stop<SettleError>> {
         let Some(id) = self.identity_id(identity)? else { return refuse(LockLost) };
-        let mut queue = self.command_queue(id)?;
-        match queue.settle(lock, settlement).map_err(|lost| Stop::Refused(lost.into()))? {
-            Settled::Completed { sequence } => self.delete_command(id, sequence)?,
+        self.expire_commands_of(id)?;
+        let Some(sequence) = self.locks.sequence_of(id, lock) else { return refuse(LockLost) };
+        let mut queue = CommandQueue::new(self.entry(id, sequence)?.into_iter().collect());
+        let settled = queue.settle(lock, settlement, self.now(), self.settings.delivery_count_max);
+        match settled.map_err(|lost| Stop::Refused(lost.into()))? {
+            Settled::Completed { sequence } => self.finish_command(id, sequence, model::api::FeedbackStatus::Success)?,
             Settled::DeadLettered { sequence, reason } => self.dead_letter(id, sequence, reason)?,
-            Settled::Requeued { sequence, delivery_count } => self.set_delivery_count(id, sequence, delivery_count)?,
+            Settled::Requeued(entry) => self.requeue_command(id, &entry)?,
         }
-        self.locks.set(id, &queue);
         Ok(())
     }
 
     fn release(&mut self, identity: &Identity, owner: LockOwner) -> Result<(), Stop<StoreError>> {
         let Some(id) = self.identity_id(identity)? else { return Ok(()) };
-        let mut queue = self.command_queue(id)?;
-        queue.release(owner);
-        self.locks.set(id, &queue);
+        for expiry in self.locks.release(id, owner) {
+            self.agenda.note_command(expiry);
+        }
         Ok(())
     }
 
-    fn list_commands(&mut self, identity: &Identity) -> Result<Vec<CommandItem>, Stop<CommandReadError>> {
+    fn command_page(&mut self, identity: &Identity, after: u64, limit: usize) -> Result<Page<CommandItem>, Stop<CommandReadError>> {
         let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
-        let queue = self.command_queue(id)?;
-        let shown = |entry: &Entry| -> Result<CommandItem, Stop<CommandReadError>> {
-            let state = if entry.lock.is_some() { CommandState::Invisible } else { CommandState::Enqueued };
-            Ok(item(self.command_row(id, entry.sequence)?, state)?)
-        };
-        queue.entries().iter().map(shown).collect()
+        self.expire_commands_of(id)?;
+        let mut entries = self.entries_after(id, after, limit.saturating_add(1))?.into_iter();
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for entry in entries.by_ref().take(limit) {
+            let row = self.command_row(id, entry.sequence)?;
+            bytes += row.body.len();
+            if bytes > COMMAND_PAGE_BYTES_MAX && !items.is_empty() {
+                return Ok(page(items, true));
+            }
+            items.push(self.shown(&entry, row)?);
+        }
+        Ok(page(items, entries.next().is_some()))
+    }
+
+    fn shown(&self, entry: &Entry, row: CommandRow) -> Result<CommandItem, StoreError> {
+        match entry.held(self.now()) {
+            Some(lock) => Ok(CommandItem { locked_until: lock.end(), ..item(row, CommandState::Invisible)? }),
+            None => item(row, CommandState::Enqueued),
+        }
     }
 
     fn purge(&mut self, identity: &Identity) -> Result<u64, Stop<CommandReadError>> {
         let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
-        let mut queue = self.command_queue(id)?;
-        let purged = queue.purge() as u64;
-        self.delete_commands(id)?;
-        self.locks.set(id, &queue);
-        Ok(purged)
+        self.expire_commands_of(id)?;
+        Ok(self.purge_commands(id)? as u64)
     }
+}
+
+fn page(items: Vec<CommandItem>, has_more: bool) -> Page<CommandItem> {
+    let next = items.last().map(|item| item.sequence_number).filter(|_| has_more);
+    Page { items, next }
 }

@@ -4,21 +4,29 @@
 mod bulk;
 mod command_types;
 mod commands;
+mod dead_letters;
 mod devices;
 mod event_hub_policies;
 mod event_hubs;
+mod feedback;
 mod modules;
+mod new_command;
 mod registry_errors;
 mod subscriptions;
+mod sweep;
 mod trust;
 mod twins;
 
-pub use command_types::{Ack, CommandReadError, DeadLetter, EnqueueError, Enqueued, InvalidAck, LockedCommand, NewCommand, SettleError};
+pub use command_types::{
+    CommandReadError, DeadLetters, EnqueueError, Enqueued, LockedCommand, NewCommand, Page, RedriveError, SettleError,
+};
 pub use devices::NewDevice;
 pub use event_hub_policies::{CreateEventHubPolicyError, DeleteEventHubPolicyError, EventHubPolicy};
 pub use event_hubs::{CreateEventHubError, DeleteEventHubError, EventHub, EventHubChange, NewEventHub, UpdateEventHubError};
+pub use feedback::FeedbackMessage;
 pub use modules::NewModule;
 pub use registry_errors::{BulkRequestError, CreateDeviceError, CreateModuleError, DeleteIdentityError, UpdateIdentityError};
 pub use subscriptions::{StoredSubscription, SubscriptionError};
+pub use sweep::Swept;
 pub use trust::{AddCaError, CaError, CreatePolicyError, NewCa, StoredCa};
 pub use twins::{DesiredChange, DeviceView, IfMatch, ReportedError, TwinChanged, TwinReadError, TwinWriteError};

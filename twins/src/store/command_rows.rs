@@ -1,21 +1,22 @@
-//! Rows of commands and dead letters.
+//! Rows of commands.
 
+use model::api::{DeadLetterReason, FeedbackStatus};
 use model::{Timestamp, property_bag};
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, Statement, params};
 
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
-use crate::command_queue::{CommandQueue, DeadLetterReason, Entry};
+use crate::command_queue::{CommandQueue, Entry};
 use crate::error::{SqliteFailure, StoreError};
+use crate::feedback::Ack;
 
-/// Dead letters kept of one identity; of more the oldest go.
-pub(crate) const DEAD_LETTERS_MAX: i64 = 100;
-
-const COLUMNS: &str = "sequence, message_id, delivery_count, enqueued, expiry, ack, properties, body";
-
-pub(crate) const SELECT_DEAD_LETTERS: &str = "SELECT l.sequence, l.message_id, l.delivery_count, l.enqueued, l.expiry, l.ack, \
-     l.properties, l.body, l.reason, l.time FROM dead_letters l JOIN identities i ON i.id = l.identity \
-     WHERE i.device = ?1 AND i.module = ?2 ORDER BY l.sequence";
+/// The columns of [`CommandRow`], in its order.
+macro_rules! command_columns {
+    () => {
+        "sequence, message_id, delivery_count, enqueued, expiry, ack, properties, body"
+    };
+}
+pub(crate) use command_columns;
 
 /// A command, or a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,44 +56,88 @@ impl CommandRow {
     }
 }
 
-/// The reason in a dead letter's row.
-pub(crate) fn read_reason(reason: i64) -> Result<DeadLetterReason, StoreError> {
-    match reason {
-        0 => Ok(DeadLetterReason::Expired),
-        1 => Ok(DeadLetterReason::Rejected),
-        2 => Ok(DeadLetterReason::DeliveryCountExceeded),
-        other => Err(StoreError::Inconsistent { table: "dead_letters", column: "reason", reason: other.to_string() }),
-    }
-}
-
-fn reason_column(reason: DeadLetterReason) -> i64 {
-    match reason {
-        DeadLetterReason::Expired => 0,
-        DeadLetterReason::Rejected => 1,
-        DeadLetterReason::DeliveryCountExceeded => 2,
-    }
+/// Whether a sender whose command's column `ack` reads so is told of an outcome.
+pub(crate) fn is_told(ack: &str, outcome: FeedbackStatus) -> bool {
+    ack.parse::<Ack>().is_ok_and(|ack| ack.wants(outcome))
 }
 
 impl Unit<'_> {
-    /// The queue of the identity with row id `id`. What is past its time is dead-lettered first.
-    pub(crate) fn command_queue<E>(&mut self, id: i64) -> Result<CommandQueue, Stop<E>> {
-        let mut queue = CommandQueue::new(self.read_entries(id)?);
-        for sequence in queue.expire(self.now()) {
+    /// Dead-letters what of one queue is past its time. Every operation on a queue begins with it.
+    pub(crate) fn expire_commands_of(&mut self, id: i64) -> Result<(), rusqlite::Error> {
+        if !self.is_due(self.agenda.command_expiry) {
+            return Ok(());
+        }
+        let now = self.now();
+        let sql = "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND expiry <= ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut queue = CommandQueue::new(self.entries(&mut statement, id, params![id, now.as_milliseconds()])?);
+        for sequence in queue.expire(now) {
             self.dead_letter(id, sequence, DeadLetterReason::Expired)?;
         }
-        Ok(queue)
+        Ok(())
     }
 
-    fn read_entries(&self, id: i64) -> Result<Vec<Entry>, rusqlite::Error> {
+    /// Up to `limit` commands of any queue that are past their time and not handed out, in the
+    /// order of expiry.
+    pub(crate) fn expired_commands(&self, limit: usize) -> Result<Vec<(i64, u64)>, rusqlite::Error> {
+        let now = self.now();
         let mut statement = self
             .connection
-            .prepare_cached("SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 ORDER BY sequence")?;
-        let entries = statement.query_map([id], |row| {
+            .prepare_cached("SELECT identity, sequence FROM commands WHERE expiry <= ?1 ORDER BY expiry, identity, sequence")?;
+        let mut rows = statement.query([now.as_milliseconds()])?;
+        let mut expired = Vec::new();
+        while let Some(row) = rows.next()?
+            && expired.len() < limit
+        {
+            let (id, sequence) = (row.get(0)?, to_unsigned(row.get(1)?));
+            if self.locks.of(id, sequence).is_none_or(|lock| !lock.holds(now)) {
+                expired.push((id, sequence));
+            }
+        }
+        Ok(expired)
+    }
+
+    /// The first expiry that is still to come.
+    pub(crate) fn next_command_expiry(&self) -> Result<Option<Timestamp>, rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached("SELECT min(expiry) FROM commands WHERE expiry > ?1")?;
+        let expiry: Option<i64> = statement.query_row([self.now().as_milliseconds()], |row| row.get(0))?;
+        Ok(expiry.map(Timestamp::from_milliseconds))
+    }
+
+    /// The first `limit` commands of a queue behind `after`.
+    pub(crate) fn entries_after(&self, id: i64, after: u64, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+        )?;
+        self.entries(&mut statement, id, params![id, from_unsigned(after), from_unsigned(limit as u64)])
+    }
+
+    /// One command without its contents.
+    pub(crate) fn entry(&self, id: i64, sequence: u64) -> Result<Option<Entry>, rusqlite::Error> {
+        let sql = "SELECT sequence, expiry, delivery_count FROM commands WHERE identity = ?1 AND sequence = ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        Ok(self.entries(&mut statement, id, params![id, from_unsigned(sequence)])?.pop())
+    }
+
+    /// Reads sequence number, expiry and delivery count, and joins the locks of a queue.
+    pub(crate) fn entries(
+        &self,
+        statement: &mut Statement<'_>,
+        queue: i64,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<Entry>, rusqlite::Error> {
+        let entries = statement.query_map(parameters, |row| {
             let sequence = to_unsigned(row.get(0)?);
             let expiry = Timestamp::from_milliseconds(row.get(1)?);
-            Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, lock: self.locks.of(id, sequence) })
+            Ok(Entry { sequence, expiry, delivery_count: row.get(2)?, lock: self.locks.of(queue, sequence) })
         })?;
         entries.collect()
+    }
+
+    /// How many commands a queue holds, handed out or not.
+    pub(crate) fn command_count(&self, id: i64) -> Result<usize, rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM commands WHERE identity = ?1")?;
+        statement.query_row([id], |row| row.get(0).map(to_unsigned)).map(|count| count as usize)
     }
 
     /// A sequence number of the queue that was never given before.
@@ -103,11 +148,12 @@ impl Unit<'_> {
     }
 
     /// Stores a command.
-    pub(crate) fn insert_command(&self, id: i64, row: &CommandRow) -> Result<(), rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached(
-            "INSERT INTO commands (identity, sequence, message_id, delivery_count, enqueued, expiry, ack, properties, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-        )?;
+    pub(crate) fn insert_command(&mut self, id: i64, row: &CommandRow) -> Result<(), rusqlite::Error> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "INSERT INTO commands (identity, ",
+            command_columns!(),
+            ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        ))?;
         statement.execute(params![
             id,
             from_unsigned(row.sequence),
@@ -119,55 +165,54 @@ impl Unit<'_> {
             row.properties,
             row.body,
         ])?;
+        self.agenda.note_command(row.expiry);
         Ok(())
     }
 
     /// One command in full.
     pub(crate) fn command_row<E>(&self, id: i64, sequence: u64) -> Result<CommandRow, Stop<E>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT sequence, message_id, delivery_count, enqueued, expiry, ack, properties, body \
-             FROM commands WHERE identity = ?1 AND sequence = ?2",
-        )?;
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            command_columns!(),
+            " FROM commands WHERE identity = ?1 AND sequence = ?2"
+        ))?;
         let mut rows = statement.query(params![id, from_unsigned(sequence)])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
         Ok(CommandRow::read(row)?)
     }
 
-    /// Writes how often a command was abandoned.
-    pub(crate) fn set_delivery_count(&self, id: i64, sequence: u64, count: u32) -> Result<(), rusqlite::Error> {
+    /// Writes how often a command was abandoned; it is to be had again.
+    pub(crate) fn requeue_command(&mut self, id: i64, entry: &Entry) -> Result<(), rusqlite::Error> {
         let mut statement =
             self.connection.prepare_cached("UPDATE commands SET delivery_count = ?3 WHERE identity = ?1 AND sequence = ?2")?;
-        statement.execute(params![id, from_unsigned(sequence), count])?;
+        statement.execute(params![id, from_unsigned(entry.sequence), entry.delivery_count])?;
+        self.locks.set(id, entry);
+        self.agenda.note_command(entry.expiry);
         Ok(())
     }
 
-    /// Removes a command.
-    pub(crate) fn delete_command(&self, id: i64, sequence: u64) -> Result<(), rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1 AND sequence = ?2")?;
-        statement.execute(params![id, from_unsigned(sequence)])?;
-        Ok(())
+    /// Removes a command with its lock, and writes its feedback if that was asked for.
+    pub(crate) fn finish_command(&mut self, id: i64, sequence: u64, outcome: FeedbackStatus) -> Result<(), rusqlite::Error> {
+        let mut statement =
+            self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1 AND sequence = ?2 RETURNING ack, message_id")?;
+        let told = statement
+            .query_row(params![id, from_unsigned(sequence)], |row| {
+                if is_told(row.get_ref(0)?.as_str()?, outcome) { row.get::<_, String>(1).map(Some) } else { Ok(None) }
+            })
+            .optional()?;
+        self.locks.clear(id, sequence);
+        match told.flatten() {
+            Some(message_id) => self.record_feedback(id, &message_id, outcome),
+            None => Ok(()),
+        }
     }
 
-    /// Removes every command of a queue.
-    pub(crate) fn delete_commands(&self, id: i64) -> Result<(), rusqlite::Error> {
-        self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1")?.execute([id])?;
-        Ok(())
-    }
-
-    /// Moves a command to the dead letters, and drops the oldest of too many.
-    pub(crate) fn dead_letter(&self, id: i64, sequence: u64, reason: DeadLetterReason) -> Result<(), rusqlite::Error> {
-        let sql = format!(
-            "INSERT INTO dead_letters (identity, {COLUMNS}, reason, time) \
-             SELECT identity, {COLUMNS}, ?3, ?4 FROM commands WHERE identity = ?1 AND sequence = ?2"
-        );
-        let now = self.now().as_milliseconds();
-        self.connection.prepare_cached(&sql)?.execute(params![id, from_unsigned(sequence), reason_column(reason), now])?;
-        self.delete_command(id, sequence)?;
-        let mut trim = self.connection.prepare_cached(
-            "DELETE FROM dead_letters WHERE identity = ?1 AND sequence <= \
-             (SELECT sequence FROM dead_letters WHERE identity = ?1 ORDER BY sequence DESC LIMIT 1 OFFSET ?2)",
-        )?;
-        trim.execute([id, DEAD_LETTERS_MAX])?;
-        Ok(())
+    /// Removes every command of a queue with its lock and writes the feedback asked for; says how
+    /// many there were.
+    pub(crate) fn purge_commands(&mut self, id: i64) -> Result<usize, rusqlite::Error> {
+        self.record_purged(id)?;
+        let purged = self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1")?.execute([id])?;
+        self.locks.clear_queue(id);
+        Ok(purged)
     }
 }

@@ -14,7 +14,7 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 /// took 200 of 200 committed rows.
 const SYNCHRONOUS_FULL: i64 = 2;
 /// Distinct statements the writer uses, with room.
-const STATEMENTS_CACHED: usize = 64;
+const STATEMENTS_CACHED: usize = 96;
 /// Pages of WAL after which a commit copies them into the database: 16 MiB of 4 KiB pages, so
 /// that a burst of group commits seldom pays for it.
 const WAL_CHECKPOINT_PAGES: i64 = 4096;

@@ -154,6 +154,15 @@ impl Unit<'_> {
         statement.query_row([identity.device.as_str(), module_column(identity)], |row| row.get(0)).optional()
     }
 
+    /// The identity with row id `id`, if it has commands.
+    pub(crate) fn identity_with_commands<E: From<StoreError>>(&self, id: i64) -> Result<Option<Identity>, Stop<E>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT device, module FROM identities WHERE id = ?1 AND EXISTS (SELECT 1 FROM commands WHERE identity = ?1)",
+        )?;
+        let names = statement.query_row([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).optional()?;
+        Ok(names.map(|(device, module)| read_identity(&device, &module)).transpose()?)
+    }
+
     /// An identity's row.
     pub(crate) fn identity_row<E: From<StoreError>>(&self, identity: &Identity) -> Result<Option<IdentityRow>, Stop<E>> {
         let mut statement = self.connection.prepare_cached(SELECT_ONE)?;
@@ -220,10 +229,11 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Deletes an identity with its twin, commands, dead letters, subscriptions and locks.
+    /// Deletes an identity with its twin, commands, dead letters, feedback, subscriptions and locks.
     pub(crate) fn delete_identity(&mut self, id: i64) -> Result<(), rusqlite::Error> {
+        self.delete_feedback_of(id)?;
         self.connection.prepare_cached("DELETE FROM identities WHERE id = ?1")?.execute([id])?;
-        self.locks.forget(id);
+        self.locks.clear_queue(id);
         Ok(())
     }
 

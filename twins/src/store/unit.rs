@@ -3,7 +3,9 @@
 use model::{Clock, Timestamp};
 use rusqlite::Connection;
 
+use super::agenda::{Agenda, earliest};
 use super::lock_table::LockTable;
+use crate::command_settings::CommandSettings;
 use crate::error::{SqliteFailure, StoreError};
 use crate::identity_table::IdentityChange;
 
@@ -16,6 +18,8 @@ const TICKS_PER_MILLISECOND: i64 = 10_000;
 pub(crate) struct Unit<'w> {
     pub(crate) connection: &'w Connection,
     pub(crate) locks: &'w mut LockTable,
+    pub(crate) agenda: &'w mut Agenda,
+    pub(crate) settings: &'w CommandSettings,
     pub(crate) clock: &'w Clock,
     /// Told to the table in memory after the commit and before any answer.
     pub(crate) changes: &'w mut Vec<IdentityChange>,
@@ -60,6 +64,12 @@ impl Unit<'_> {
     /// The present moment.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Whether the moment noted in the agenda has come, or a lock has ended, behind which an expiry
+    /// may have passed.
+    pub(crate) fn is_due(&self, noted: Option<Timestamp>) -> bool {
+        earliest([noted, self.locks.next_end()]).is_some_and(|moment| moment <= self.now())
     }
 
     /// A generation id never given before by this process, and unlikely by another: 18 digits,

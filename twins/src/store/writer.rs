@@ -8,13 +8,15 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-use model::Clock;
+use model::{Clock, Timestamp};
 use rusqlite::Connection;
 use rusqlite::ffi;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use super::agenda::Agenda;
 use super::lock_table::LockTable;
 use super::unit::{Stop, Unit};
+use crate::command_settings::CommandSettings;
 use crate::error::{SqliteFailure, StoreError};
 use crate::identity_table::{IdentityChange, IdentityTable};
 
@@ -40,15 +42,34 @@ pub(crate) struct Writer {
     bytes_max: usize,
     poison: Arc<OnceLock<SqliteFailure>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    deadline: watch::Receiver<Option<Timestamp>>,
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, table: Arc<IdentityTable>, clock: Clock, bounds: QueueBounds) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        connection: Connection,
+        table: Arc<IdentityTable>,
+        clock: Clock,
+        bounds: QueueBounds,
+        settings: CommandSettings,
+        agenda: Agenda,
+    ) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::channel(bounds.entries.max(1));
         let bytes_max = bounds.bytes.clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         let poison = Arc::new(OnceLock::new());
-        let shift = Shift { connection, locks: LockTable::default(), table, clock, last_generation: 0, poison: Arc::clone(&poison) };
+        let (told, deadline) = watch::channel(agenda.next(None));
+        let shift = Shift {
+            connection,
+            locks: LockTable::default(),
+            agenda,
+            settings,
+            deadline: told,
+            table,
+            clock,
+            last_generation: 0,
+            poison: Arc::clone(&poison),
+        };
         let thread = std::thread::Builder::new().name("twins-writer".to_owned()).spawn(move || shift.run(receiver))?;
         Ok(Self {
             queue: Mutex::new(Some(sender)),
@@ -56,6 +77,7 @@ impl Writer {
             bytes_max,
             poison,
             thread: Mutex::new(Some(thread)),
+            deadline,
         })
     }
 
@@ -81,6 +103,11 @@ impl Writer {
         sender.send(Job { task: Box::new(operation), _bytes: permit }).await.map_err(|_| StoreError::Closed)?;
         drop(sender);
         outcome.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+    }
+
+    /// The next moment in the agenda, after each transaction.
+    pub(crate) fn deadline(&self) -> watch::Receiver<Option<Timestamp>> {
+        self.deadline.clone()
     }
 
     /// Whether writes are taken.
@@ -150,6 +177,9 @@ where
 struct Shift {
     connection: Connection,
     locks: LockTable,
+    agenda: Agenda,
+    settings: CommandSettings,
+    deadline: watch::Sender<Option<Timestamp>>,
     table: Arc<IdentityTable>,
     clock: Clock,
     last_generation: i64,
@@ -173,13 +203,16 @@ impl Shift {
     /// Runs a group in one transaction and commits it, with all that hangs on the commit.
     fn commit(&mut self, group: &mut [Job]) -> Result<(), StoreError> {
         let mut changes = Vec::new();
+        let agenda = self.agenda;
         match self.transact(group, &mut changes) {
             Ok(()) => {
                 self.locks.keep();
+                self.tell_deadline();
                 changes.into_iter().for_each(|change| self.table.apply(change));
                 Ok(())
             }
             Err(failure) => {
+                self.agenda = agenda;
                 self.roll_back();
                 Err(self.failed(failure))
             }
@@ -192,6 +225,8 @@ impl Shift {
             let mut unit = Unit {
                 connection: &self.connection,
                 locks: &mut self.locks,
+                agenda: &mut self.agenda,
+                settings: &self.settings,
                 clock: &self.clock,
                 changes,
                 last_generation: &mut self.last_generation,
@@ -200,6 +235,11 @@ impl Shift {
         }
         self.connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
+    }
+
+    fn tell_deadline(&self) {
+        let next = self.agenda.next(self.locks.next_end());
+        self.deadline.send_if_modified(|told| std::mem::replace(told, next) != next);
     }
 
     fn roll_back(&mut self) {

@@ -140,7 +140,7 @@ async fn the_queue_is_bounded_and_expired_commands_make_room() {
     for number in 1..=50 {
         assert_eq!(send(&twins, &id, "x").await, number);
     }
-    assert_eq!(twins.enqueue_command(&id, command("x")).await, Err(EnqueueError::QueueFull(QueueFull)));
+    assert_eq!(twins.enqueue_command(&id, command("x")).await, Err(EnqueueError::QueueFull(QueueFull { depth: 50 })));
     home.advance(3600);
     assert_eq!(send(&twins, &id, "x").await, 51, "a refused command uses up no number");
     assert_eq!(twins.dead_letters(&id).await.expect("read").len(), 50);
@@ -154,7 +154,7 @@ async fn the_queue_is_bounded_and_expired_commands_make_room() {
     }
     assert_eq!(twins.commands(&id).await, Ok(vec![]));
     let letters = twins.dead_letters(&id).await.expect("read");
-    assert_eq!((letters.len(), letters[0].item.sequence_number), (100, 52), "the oldest dead letters go");
+    assert_eq!((letters.len(), letters[0].command.sequence_number), (100, 52), "the oldest dead letters go");
 }
 
 #[tokio::test]

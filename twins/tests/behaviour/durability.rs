@@ -4,16 +4,6 @@ use twins::{IfMatch, NewCommand, OpenError, StoreError, TwinWriteError, Twins};
 
 use crate::{Home, create, desired, identity, tags};
 
-/// A copy of the files taken while the store is open is what a crash would leave.
-fn crashed_copy(home: &Home) -> Home {
-    let copy = Home { clock: home.clock.clone(), ..Home::new() };
-    for suffix in ["db", "db-wal"] {
-        let from = home.database().with_extension(suffix);
-        std::fs::copy(from, copy.database().with_extension(suffix)).expect("copied");
-    }
-    copy
-}
-
 #[tokio::test]
 async fn everything_answered_is_there_after_a_crash() {
     let home = Home::new();
@@ -28,7 +18,7 @@ async fn everything_answered_is_there_after_a_crash() {
             twins.enqueue_command(&device, NewCommand::default()).await.expect("stored");
         }
         if number % 10 == 0 {
-            let copy = crashed_copy(&home);
+            let copy = home.crashed_copy();
             let after = copy.open().await;
             assert_eq!(after.twin(&device).await, twins.twin(&device).await);
             assert_eq!(after.twin(&module).await, twins.twin(&module).await);

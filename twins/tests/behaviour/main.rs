@@ -1,8 +1,11 @@
 //! What the store promises, through its public API alone. Another backend runs this suite by
 //! taking the place of [`Home::open`].
 
+mod command_feedback;
+mod command_model;
 mod commands;
 mod corpus;
+mod dead_letters;
 mod definitions;
 mod durability;
 mod event_hubs;
@@ -44,6 +47,16 @@ impl Home {
         twins.close().await;
         drop(twins);
         self.open().await
+    }
+
+    /// A copy of the files taken while the store is open is what a crash would leave.
+    fn crashed_copy(&self) -> Self {
+        let copy = Self { clock: self.clock.clone(), config: self.config.clone(), ..Self::new() };
+        for suffix in ["db", "db-wal"] {
+            let from = self.database().with_extension(suffix);
+            std::fs::copy(from, copy.database().with_extension(suffix)).expect("copied");
+        }
+        copy
     }
 
     fn advance(&self, seconds: u64) {

@@ -1,13 +1,14 @@
 use model::Timestamp;
 
 use super::*;
-use crate::command_queue::{CommandQueue, LockOwner, LockToken};
+use crate::command_queue::{Entry, Lock, LockHolder, LockOwner, LockToken};
 
 fn start(directory: &tempfile::TempDir) -> Writer {
     let connection = Connection::open(directory.path().join("writer.db")).expect("opens");
     connection.execute_batch("CREATE TABLE IF NOT EXISTS kept (number INTEGER)").expect("created");
     let bounds = QueueBounds { entries: 16, bytes: 1024 };
-    Writer::start(connection, Arc::new(IdentityTable::new()), Clock::manual(Timestamp::NEVER), bounds).expect("started")
+    let (table, clock) = (Arc::new(IdentityTable::new()), Clock::manual(Timestamp::NEVER));
+    Writer::start(connection, table, clock, bounds, CommandSettings::default(), Agenda::default()).expect("started")
 }
 
 fn fault(code: i32) -> SqliteFailure {
@@ -59,14 +60,24 @@ async fn another_failure_fails_its_group_alone() {
 async fn locks_fall_with_the_transaction_they_were_made_in() {
     let directory = tempfile::tempdir().expect("a directory");
     let writer = start(&directory);
-    let lock_and_fail = |unit: &mut Unit<'_>| {
-        let mut queue = CommandQueue::default();
-        queue.enqueue(1, Timestamp::MAX).map_err(|_| Stop::Refused(StoreError::Closed))?;
-        queue.lock(LockOwner(1), 1, || LockToken(1));
-        unit.locks.set(7, &queue);
+    let entry = |sequence, holder| {
+        let lock = Some(Lock { token: LockToken(1), holder });
+        Entry { sequence, expiry: Timestamp::MAX, delivery_count: 0, lock }
+    };
+    let (kept, fallen) = (entry(1, LockHolder::Until(Timestamp::MAX)), entry(2, LockHolder::Connection(LockOwner(1))));
+    let lock = move |unit: &mut Unit<'_>| {
+        unit.locks.set(7, &kept);
+        Ok(())
+    };
+    assert_eq!(writer.submit::<_, StoreError>(0, lock).await, Ok(()));
+    let lock_and_fail = move |unit: &mut Unit<'_>| {
+        unit.locks.clear_queue(7);
+        unit.locks.set(7, &fallen);
+        unit.agenda.note_command(Timestamp::NEVER);
         Err::<(), _>(Stop::Sqlite(fault(ffi::SQLITE_BUSY)))
     };
     assert!(writer.submit::<(), StoreError>(0, lock_and_fail).await.is_err());
-    let held = writer.submit::<_, StoreError>(0, |unit| Ok(unit.locks.of(7, 1))).await;
-    assert_eq!(held, Ok(None));
+    let held = writer.submit::<_, StoreError>(0, |unit| Ok((unit.locks.of(7, 1), unit.locks.of(7, 2), unit.locks.next_end()))).await;
+    assert_eq!(held, Ok((kept.lock, None, Some(Timestamp::MAX))));
+    assert_eq!(*writer.deadline().borrow(), Some(Timestamp::MAX), "nor does what it noted for later stand");
 }
