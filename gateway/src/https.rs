@@ -1,9 +1,9 @@
-//! HTTPS: one connection that carries requests of the service API, or one that becomes a
-//! WebSocket and from then on is MQTT's.
+//! HTTPS: one connection that carries requests of devices and of the service API, or one that
+//! becomes a WebSocket and from then on is MQTT's.
 //!
 //! [`serve`] drives the connection, `exchange` carries one request from its head to its answer,
 //! `router` knows which paths there are. What an operation means is the business of
-//! [`crate::operator`].
+//! [`crate::device_https`] and [`crate::operator`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ where
     let drain = hub.drain.clone();
     let _open = Open::counted(&hub.metrics);
     let activity = Activity::default();
-    let origin = Origin { hub, peer: Arc::new(peer) };
+    let origin = Origin { hub, peer: Arc::new(peer), memory: Arc::default() };
     let service = service_fn(|request: Request<Incoming>| {
         let (origin, under_way) = (origin.clone(), activity.begin());
         async move {

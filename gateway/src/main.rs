@@ -3,7 +3,7 @@
 //! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`],
 //! [`https`] and [`kafka`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
 //! [`twin_sync`] and [`commands`] are what a device and its operator do, [`event_hubs`] is where
-//! events go, [`operator`] is the service API. Wire codes live in each protocol's folder only;
+//! events go, [`device_https`] is what devices ask over HTTPS, [`operator`] is the service API. Wire codes live in each protocol's folder only;
 //! domain crates never see a packet.
 
 mod args;
@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod dev;
+mod device_https;
 mod drain;
 mod event_codec;
 mod event_hubs;

@@ -1,10 +1,11 @@
-//! Direct methods: asked by an operator, answered by the device that is connected now, or not
-//! at all. Nothing is stored, nothing is sent twice.
+//! Direct methods: asked by an operator, answered by the device that is connected or polls now, or
+//! not at all. Nothing is stored, nothing is sent twice.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::Identity;
+use model::limits::METHOD_PAYLOAD_BYTES_MAX;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -33,7 +34,14 @@ pub(crate) struct MethodAnswer {
     pub payload: Bytes,
 }
 
-/// A call on its way to the task that owns the connection.
+impl MethodAnswer {
+    /// Whether the payload is JSON; none at all counts as such.
+    pub(crate) fn is_json(&self) -> bool {
+        self.payload.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(&self.payload).is_ok()
+    }
+}
+
+/// A call on its way to the task that owns the connection, or to the poll that waits for one.
 #[derive(Debug)]
 pub(crate) struct DeviceCall {
     /// The method's name.
@@ -60,7 +68,7 @@ pub(crate) enum InvokeError {
     /// No such device or module.
     #[error("there is no such device or module")]
     UnknownIdentity,
-    /// It is not connected, or has not subscribed to methods.
+    /// It is not connected, or has not subscribed to methods, and does not poll for them either.
     #[error("the device is not online")]
     NotOnline,
     /// It did not answer in time.
@@ -75,6 +83,9 @@ pub(crate) enum InvokeError {
     /// Its answer is not JSON.
     #[error("the response of the device is not JSON")]
     InvalidAnswer,
+    /// Its answer is over 128 KiB.
+    #[error("the response of the device has more than {METHOD_PAYLOAD_BYTES_MAX} bytes")]
+    AnswerTooLarge,
 }
 
 impl InvokeError {
@@ -87,6 +98,7 @@ impl InvokeError {
             Self::ConnectionClosed => "connection_closed",
             Self::TooManyInFlight => "too_many_in_flight",
             Self::InvalidAnswer => "invalid_answer",
+            Self::AnswerTooLarge => "answer_too_large",
         }
     }
 }
@@ -105,12 +117,10 @@ pub(crate) async fn invoke(hub: &Hub, identity: &Identity, call: MethodCall) -> 
 
 async fn call_device(hub: &Hub, identity: &Identity, call: MethodCall) -> Result<MethodAnswer, InvokeError> {
     hub.twins.identity(identity).ok_or(InvokeError::UnknownIdentity)?;
-    if !hub.presence.takes_methods(identity, call.connect_timeout).await {
-        return Err(InvokeError::NotOnline);
-    }
     let (answer, answered) = oneshot::channel();
     let device_call = DeviceCall { name: call.name, payload: call.payload, answer };
-    hub.presence.call(identity, device_call).map_err(|unreached| match unreached {
+    let passed = hub.presence.call(identity, device_call, call.connect_timeout).await;
+    passed.map_err(|unreached| match unreached {
         Unreached::NotOnline => InvokeError::NotOnline,
         Unreached::Full => InvokeError::TooManyInFlight,
     })?;
@@ -119,6 +129,8 @@ async fn call_device(hub: &Hub, identity: &Identity, call: MethodCall) -> Result
         CallFailed::NotOnline => InvokeError::NotOnline,
         CallFailed::TooManyInFlight => InvokeError::TooManyInFlight,
     })?;
-    let is_json = answer.payload.is_empty() || serde_json::from_slice::<serde::de::IgnoredAny>(&answer.payload).is_ok();
-    if is_json { Ok(answer) } else { Err(InvokeError::InvalidAnswer) }
+    if answer.payload.len() > METHOD_PAYLOAD_BYTES_MAX {
+        return Err(InvokeError::AnswerTooLarge);
+    }
+    if answer.is_json() { Ok(answer) } else { Err(InvokeError::InvalidAnswer) }
 }

@@ -30,6 +30,8 @@ mod unbuilt;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parameters::Parameters;
+
 use access::{carried_out, needs};
 
 const READ: Rights = Rights::REGISTRY_READ;
@@ -122,7 +124,6 @@ fn unbuilt() -> Router {
         .route("/configurations/{*rest}", any(unbuilt::configurations))
         .route("/digitaltwins/{*rest}", any(unbuilt::digital_twins))
         .route("/messages/servicebound/{*rest}", any(unbuilt::feedback))
-        .route("/devices/{device}/messages/{*rest}", any(unbuilt::device_https))
         .route("/devices/{device}/files", post(unbuilt::device_https))
         .route("/devices/{device}/files/{*rest}", any(unbuilt::device_https))
 }

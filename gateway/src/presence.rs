@@ -3,6 +3,9 @@
 //! A [`Handle`] reaches the task that owns a connection. Facts that must never be lost and may be
 //! told twice are flags; calls of direct methods and desired changes travel through a bounded
 //! queue. The store holds the truth, so a signal is only a hurry-up: what overflows is re-read.
+//!
+//! Devices without a connection of their own ask over HTTPS; those are in [`Polls`]. A connection
+//! that takes methods goes before the polls of its identity.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -16,6 +19,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::methods::DeviceCall;
+
+mod offer;
+mod polls;
+
+pub(crate) use polls::{CallId, NextCall, Polls, TooManyPolls, Wanted};
 
 /// Method calls and desired changes waiting for one connection's task.
 const SIGNALS_MAX: usize = 64;
@@ -96,6 +104,12 @@ struct Handle {
     signals: mpsc::Sender<Signal>,
 }
 
+impl Handle {
+    fn takes_methods(&self) -> bool {
+        self.shared.takes_methods.load(Ordering::Acquire)
+    }
+}
+
 /// The receiving end, owned by the connection's task. Dropping it takes the entry out.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -119,14 +133,15 @@ struct Inner {
     ready: Notify,
     /// Who is waited for, and by whom: one an identity, the latest.
     awaited: Mutex<HashMap<Identity, CancellationToken>>,
+    polls: Polls,
 }
 
 /// Why a signal did not reach a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unreached {
-    /// The identity is not connected, or does not take methods.
+    /// The identity neither takes methods on a connection nor polls for them.
     NotOnline,
-    /// Its queue is full.
+    /// As many calls wait for it as may.
     Full,
 }
 
@@ -195,19 +210,26 @@ impl Presence {
         for handle in self.connected().values() {
             handle.shared.tell(Facts::GRANTS_CHANGED);
         }
+        self.0.polls.tell_each(|_| true);
     }
 
     /// The same for one identity and, of a device, its modules.
     pub(crate) fn recheck(&self, identity: &Identity) {
-        for (other, handle) in self.connected().iter() {
-            if other == identity || (identity.module.is_none() && other.device == identity.device) {
-                handle.shared.tell(Facts::GRANTS_CHANGED);
-            }
+        let is_concerned = |other: &Identity| other == identity || (identity.module.is_none() && other.device == identity.device);
+        for (_, handle) in self.connected().iter().filter(|(other, _)| is_concerned(other)) {
+            handle.shared.tell(Facts::GRANTS_CHANGED);
         }
+        self.0.polls.tell_each(is_concerned);
     }
 
-    /// Tells the identity's connection, if there is one, to look into its command queue.
+    /// The polls over HTTPS.
+    pub(crate) fn polls(&self) -> &Polls {
+        &self.0.polls
+    }
+
+    /// Tells the identity's connection and polls, if there are any, to look into its command queue.
     pub(crate) fn commands_wait(&self, identity: &Identity) {
+        self.0.polls.tell(identity);
         if let Some(handle) = self.connected().get(identity) {
             handle.shared.tell(Facts::COMMANDS_WAIT);
         }
@@ -222,36 +244,60 @@ impl Presence {
         }
     }
 
-    /// Passes a method call to the identity's connection.
+    /// Passes a method call to the identity's connection, or else to a poll of it. Waits for either
+    /// at most `patience`, and never shorter than an identity that has just polled is given to poll
+    /// again. A caller that drops this has taken the call back.
     ///
     /// # Errors
     /// [`Unreached`], and then the device never sees the call.
-    pub(crate) fn call(&self, identity: &Identity, call: DeviceCall) -> Result<(), Unreached> {
-        let connected = self.connected();
-        let handle = connected.get(identity).filter(|handle| handle.shared.takes_methods.load(Ordering::Acquire));
-        let handle = handle.ok_or(Unreached::NotOnline)?;
-        handle.signals.try_send(Signal::Call(Box::new(call))).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => Unreached::Full,
-            mpsc::error::TrySendError::Closed(_) => Unreached::NotOnline,
-        })
-    }
-
-    /// Waits until the identity takes methods, at most `patience`; says whether it does.
-    pub(crate) async fn takes_methods(&self, identity: &Identity, patience: Duration) -> bool {
-        let ready = async {
-            loop {
-                let told = self.0.ready.notified();
-                if self.takes_methods_now(identity) {
-                    return;
-                }
-                told.await;
-            }
+    pub(crate) async fn call(&self, identity: &Identity, call: DeviceCall, patience: Duration) -> Result<(), Unreached> {
+        let call = match self.try_call(identity, call) {
+            Err((Unreached::NotOnline, call)) => call,
+            Err((Unreached::Full, _)) => return Err(Unreached::Full),
+            Ok(()) => return Ok(()),
         };
-        tokio::time::timeout(patience, ready).await.is_ok()
+        let patience = patience.max(self.0.polls.grace(identity));
+        if patience.is_zero() {
+            return Err(Unreached::NotOnline);
+        }
+        let offer = self.0.polls.offer(identity, call).map_err(|_| Unreached::Full)?;
+        tokio::select! {
+            biased;
+            () = offer.taken() => return Ok(()),
+            () = self.takes_methods(identity) => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+        match offer.withdraw() {
+            Some(call) => self.try_call(identity, call).map_err(|(unreached, _)| unreached),
+            None => Ok(()),
+        }
     }
 
-    fn takes_methods_now(&self, identity: &Identity) -> bool {
-        self.connected().get(identity).is_some_and(|handle| handle.shared.takes_methods.load(Ordering::Acquire))
+    /// A connection of the identity goes before a poll.
+    fn try_call(&self, identity: &Identity, call: DeviceCall) -> Result<(), (Unreached, DeviceCall)> {
+        let signals = self.connected().get(identity).filter(|handle| handle.takes_methods()).map(|handle| handle.signals.clone());
+        let Some(signals) = signals else {
+            return self.0.polls.pass(identity, call).map_err(|call| (Unreached::NotOnline, call));
+        };
+        match signals.try_reserve() {
+            Ok(place) => {
+                place.send(Signal::Call(Box::new(call)));
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Full(())) => Err((Unreached::Full, call)),
+            Err(mpsc::error::TrySendError::Closed(())) => Err((Unreached::NotOnline, call)),
+        }
+    }
+
+    /// Waits until a connection of the identity takes methods.
+    async fn takes_methods(&self, identity: &Identity) {
+        loop {
+            let told = self.0.ready.notified();
+            if self.connected().get(identity).is_some_and(Handle::takes_methods) {
+                return;
+            }
+            told.await;
+        }
     }
 
     fn awaited(&self) -> MutexGuard<'_, HashMap<Identity, CancellationToken>> {
@@ -304,71 +350,4 @@ impl Drop for Seat {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use super::*;
-
-    fn identity(text: &str) -> Identity {
-        text.parse().expect("an identity")
-    }
-
-    #[tokio::test]
-    async fn the_newer_connection_wins_and_waits_for_the_older_to_leave() {
-        let presence = Presence::default();
-        let older = presence.enter(&identity("d")).await;
-        let leaving = tokio::spawn(async move {
-            let facts = poll_fn(|cx| older.poll_facts(cx)).await;
-            assert!(facts.taken_over());
-            older.id
-        });
-        let newer = presence.enter(&identity("d")).await;
-        let older = leaving.await.expect("the older connection left");
-        assert!(older < newer.id);
-        assert!(presence.is_connected(&identity("d")));
-        drop(newer);
-        assert!(!presence.is_connected(&identity("d")));
-    }
-
-    #[tokio::test]
-    async fn a_device_and_its_module_are_connected_side_by_side() {
-        let presence = Presence::default();
-        let _device = presence.enter(&identity("d")).await;
-        let module = presence.enter(&identity("d/m")).await;
-        assert_eq!(presence.connected_count(), 2);
-        presence.recheck(&identity("d"));
-        assert!(poll_fn(|cx| module.poll_facts(cx)).await.grants_changed());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_waits_for_an_identity_learns_that_it_came_though_it_went_again() {
-        let presence = Presence::default();
-        let wait = |patience| {
-            let presence = presence.clone();
-            tokio::spawn(async move { presence.returns(&identity("d"), tokio::time::sleep(patience)).await })
-        };
-        let (long, longer) = (Duration::from_secs(60), Duration::from_secs(120));
-        assert!(!wait(long).await.expect("no panic"), "nobody came");
-        let (first, second) = (wait(longer), wait(longer));
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(first.await.expect("no panic"), "the second to wait came after a connection that the first missed");
-        drop(presence.enter(&identity("d")).await);
-        tokio::time::sleep(longer).await;
-        assert!(second.await.expect("no panic"));
-        assert!(presence.awaited().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_waiting_caller_learns_that_the_device_takes_methods() {
-        let presence = Presence::default();
-        let seat = presence.enter(&identity("d")).await;
-        let waiting = tokio::spawn({
-            let presence = presence.clone();
-            async move { presence.takes_methods(&identity("d"), Duration::from_secs(60)).await }
-        });
-        tokio::task::yield_now().await;
-        seat.set_takes_methods(true);
-        assert!(waiting.await.expect("no panic"));
-        assert!(!presence.takes_methods(&identity("e"), Duration::ZERO).await);
-    }
-}
+mod tests;

@@ -128,6 +128,15 @@ pub const METHOD_CONNECT_TIMEOUT_SECONDS_MAX: u32 = 300;
 /// Direct methods waiting for one device's answers.
 pub const METHODS_IN_FLIGHT_MAX: usize = 1024;
 
+/// The longest wait that a device may ask for when it polls over HTTPS for commands or methods.
+pub const POLL_SECONDS_MAX: u64 = 300;
+/// Polls for commands, and as many for methods, that wait for one identity.
+pub const POLLS_PER_IDENTITY_MAX: usize = 4;
+/// Polls that wait, over all identities.
+pub const POLLS_MAX: usize = 32 * 1024;
+/// Messages in one batch over HTTPS.
+pub const BATCH_MESSAGES_MAX: usize = 1000;
+
 /// Registry operations in one bulk request.
 pub const BULK_OPERATIONS_MAX: usize = 100;
 /// Items in one page of a listing.

@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::path::RequestPath;
 use super::refusal::Refusal;
 use super::router;
+use crate::device_https::Memory;
 use crate::hub::Hub;
 use crate::listener::Peer;
 
@@ -32,6 +33,8 @@ pub(crate) struct Origin {
     pub(crate) hub: Arc<Hub>,
     /// The peer.
     pub(crate) peer: Arc<Peer>,
+    /// Whom the connection was last admitted as.
+    pub(crate) memory: Arc<Memory>,
 }
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
@@ -83,6 +86,7 @@ fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request
     let extensions = request.extensions_mut();
     extensions.insert(origin.hub.clone());
     extensions.insert(origin.peer.clone());
+    extensions.insert(origin.memory.clone());
     extensions.insert(Arc::new(path));
     request
 }

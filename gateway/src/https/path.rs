@@ -29,6 +29,14 @@ impl RequestPath {
         Self { raw: uri.path().to_owned() }
     }
 
+    /// The path of a request under way.
+    ///
+    /// # Errors
+    /// A fault of ours: each request has one.
+    pub(crate) fn within(parts: &Parts) -> Result<&Self, Refusal> {
+        parts.extensions.get::<Arc<Self>>().map(AsRef::as_ref).ok_or_else(|| Refusal::fault("the request has no path"))
+    }
+
     /// Still percent-encoded, beginning with a slash.
     pub(crate) fn as_str(&self) -> &str {
         &self.raw
@@ -38,6 +46,13 @@ impl RequestPath {
     /// the replacement.
     pub(crate) fn segment(&self, index: usize) -> Option<Cow<'_, str>> {
         self.segments().nth(index).map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+    }
+
+    /// The segment behind the last fixed one called `name`, decoded.
+    pub(crate) fn segment_after(&self, name: &str) -> Option<Cow<'_, str>> {
+        // Counted from behind: a device may have any of these names.
+        let position = self.segments().collect::<Vec<_>>().iter().rposition(|segment| segment.eq_ignore_ascii_case(name))?;
+        self.segment(position + 1)
     }
 
     /// The device, and the module if the path goes on with `/modules/{id}`.
@@ -97,7 +112,7 @@ impl<S: Sync> FromRequestParts<S> for Target {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let path = parts.extensions.get::<Arc<RequestPath>>().ok_or_else(|| Refusal::fault("the request has no path"))?;
+        let path = RequestPath::within(parts)?;
         let identity = path.identity().map_err(|invalid| Refusal::new(ErrorCode::ArgumentInvalid, invalid.to_string()))?;
         Ok(Self(identity))
     }

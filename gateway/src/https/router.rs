@@ -5,12 +5,13 @@ use axum::routing::any;
 use model::api::ErrorCode;
 
 use super::{Refusal, websocket};
-use crate::operator;
+use crate::{device_https, operator};
 
 /// Everything that is served over HTTPS.
 pub(super) fn router() -> Router {
     Router::new()
         .route("/$iothub/websocket", any(websocket::upgrade))
+        .merge(device_https::routes())
         .merge(operator::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)

@@ -124,7 +124,7 @@ impl TestHub {
     }
 
     pub(crate) fn origin(&self) -> Origin {
-        Origin { hub: self.hub.clone(), peer: Arc::new(peer()) }
+        Origin { hub: self.hub.clone(), peer: Arc::new(peer()), memory: Arc::default() }
     }
 
     /// A device that proves itself by the key of every policy.

@@ -207,8 +207,12 @@ impl Downlink {
         }))
     }
 
-    /// Sends a direct method, or tells the caller why not.
+    /// Sends a direct method, or tells the caller why not. One whose caller has gone meanwhile is
+    /// not sent.
     pub(super) fn send_call(&mut self, call: DeviceCall, feeds: &Feeds, session: &mut Connection) {
+        if call.answer.is_closed() {
+            return;
+        }
         self.calls.retain(|_, waiting| !waiting.is_closed());
         let refused = if feeds.qos(Feed::Methods).is_none() {
             Some(CallFailed::NotOnline)

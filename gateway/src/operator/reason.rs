@@ -27,7 +27,7 @@ pub(super) fn method_refusal(error: InvokeError, waited_seconds: u32) -> Refusal
         InvokeError::TimedOut => (ErrorCode::GatewayTimeout, None),
         InvokeError::ConnectionClosed => (ErrorCode::DeviceConnectionClosedRemotely, None),
         InvokeError::TooManyInFlight => (ErrorCode::DeviceMaximumInflightMethodExceeded, None),
-        InvokeError::InvalidAnswer => (ErrorCode::BadDeviceResponse, None),
+        InvokeError::InvalidAnswer | InvokeError::AnswerTooLarge => (ErrorCode::BadDeviceResponse, None),
     };
     let text = match error {
         // The documented sentence, which callers look for.
@@ -36,7 +36,8 @@ pub(super) fn method_refusal(error: InvokeError, waited_seconds: u32) -> Refusal
         | InvokeError::NotOnline
         | InvokeError::ConnectionClosed
         | InvokeError::TooManyInFlight
-        | InvokeError::InvalidAnswer => error.to_string(),
+        | InvokeError::InvalidAnswer
+        | InvokeError::AnswerTooLarge => error.to_string(),
     };
     Refusal::new(code, text).nested(waited)
 }

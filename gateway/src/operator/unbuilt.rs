@@ -26,7 +26,7 @@ pub(super) async fn feedback() -> Refusal {
 }
 
 pub(super) async fn device_https() -> Refusal {
-    not_built("messages and files of devices over HTTPS")
+    not_built("files of devices over HTTPS")
 }
 
 fn not_built(what: &str) -> Refusal {

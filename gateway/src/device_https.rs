@@ -1,0 +1,47 @@
+//! Devices and modules over HTTPS (`iot-hub-wire` §2): they send messages, fetch and settle
+//! commands, and — ours — wait for both commands and direct methods without polling in a hurry.
+//!
+//! | request | file |
+//! | --- | --- |
+//! | `POST …/messages/events` | [`events`]: one message or a batch, 204 once it is on disk |
+//! | `GET …/messages/devicebound[?wait=s]`, `DELETE`, `POST …/abandon` | [`devicebound`] |
+//! | `GET …/methods[?wait=s]`, `POST …/methods/{rid}?s=status` | [`methods`], ours |
+//!
+//! each below `/devices/{d}` or `/devices/{d}/modules/{m}`. Whoever asks is judged by [`admission`]
+//! before anything of a body is read; [`long_poll`] ends waits; [`message_headers`] is the one
+//! place that knows how properties stand in headers; [`reason`] alone chooses codes.
+
+use axum::Router;
+use axum::routing::{MethodRouter, delete, get, post};
+
+mod admission;
+mod batch;
+mod devicebound;
+mod events;
+mod inbox;
+mod long_poll;
+mod message_headers;
+mod methods;
+mod reason;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use admission::Memory;
+
+/// Every operation, under paths whose fixed segments stand in lower case.
+pub(crate) fn routes() -> Router {
+    let operations: [(&str, MethodRouter); 5] = [
+        ("/messages/events", post(events::send)),
+        ("/messages/devicebound", get(devicebound::receive)),
+        ("/messages/devicebound/{lock}", delete(devicebound::complete_or_reject)),
+        ("/messages/devicebound/{lock}/abandon", post(devicebound::abandon)),
+        ("/methods", get(methods::next)),
+    ];
+    let answers = [("/methods/{rid}", post(methods::answer))];
+    operations.into_iter().chain(answers).fold(Router::new(), |router, (path, operation)| {
+        router
+            .route(&format!("/devices/{{device}}{path}"), operation.clone())
+            .route(&format!("/devices/{{device}}/modules/{{module}}{path}"), operation)
+    })
+}

@@ -1,0 +1,100 @@
+//! Commands of a device or module: fetched, perhaps waited for, and settled by their lock.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderName;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
+use twins::LockToken;
+
+use super::admission::Admitted;
+use super::inbox::{self, Delivery, Settlement};
+use super::long_poll::{self, Wait};
+use super::reason;
+use crate::https::{Answer, Refusal, Reply, RequestPath};
+use crate::operator::Parameters;
+use crate::presence::Wanted;
+
+/// How long the device wants a command for itself, in seconds.
+const LOCK_TIMEOUT: HeaderName = HeaderName::from_static("iothub-messagelocktimeout");
+/// The type of every body: what it really is, the message's own content type says.
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// The header `iothub-messagelocktimeout`.
+pub(super) struct LockTimeout(Option<Duration>);
+
+impl<S: Sync> FromRequestParts<S> for LockTimeout {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        let Some(value) = parts.headers.get(LOCK_TIMEOUT) else { return Ok(Self(None)) };
+        let seconds = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+        let seconds = seconds.ok_or_else(|| reason::parameter_refused("iothub-messagelocktimeout is a number of seconds"))?;
+        Ok(Self(Some(Duration::from_secs(seconds))))
+    }
+}
+
+/// The next command, or 204 when none is there or, after a wait, none came.
+pub(super) async fn receive(admitted: Admitted, Wait(wait): Wait, LockTimeout(lock): LockTimeout) -> Answer {
+    if wait.is_zero() {
+        return Ok(next(&admitted, lock).await?.unwrap_or_else(Reply::no_content));
+    }
+    let poll = admitted.hub.presence.polls().enter(admitted.identity(), Wanted::Commands).map_err(reason::poll_refused)?;
+    let mut over = Box::pin(long_poll::over(&admitted, Instant::now() + wait));
+    loop {
+        // Before looking, so that what comes meanwhile is not missed.
+        let told = poll.told();
+        admitted.check()?;
+        let lock_ends = poll.lock_ends();
+        if let Some(response) = next(&admitted, lock).await? {
+            return Ok(response);
+        }
+        let is_over = tokio::select! {
+            biased;
+            () = &mut over => true,
+            () = told => false,
+            () = lock_ends => false,
+        };
+        if is_over {
+            admitted.check()?;
+            return Ok(Reply::no_content());
+        }
+    }
+}
+
+async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<Option<Response>, Refusal> {
+    let delivery = inbox::next(admitted, lock).await.map_err(reason::read_refused)?;
+    Ok(delivery.map(|Delivery { headers, body }| ([(CONTENT_TYPE, OCTETS)], headers, body).into_response()))
+}
+
+/// The lock that a path names. A text that is none of ours names no lock that holds.
+pub(super) struct Lock(LockToken);
+
+impl<S: Sync> FromRequestParts<S> for Lock {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        let token = RequestPath::within(parts)?.segment_after("devicebound").and_then(|text| text.parse().ok());
+        token.map(Self).ok_or_else(reason::lock_lost)
+    }
+}
+
+/// Done with; or with the parameter `reject`, never to be delivered again. The header `If-Match`
+/// repeats the lock and is not looked at.
+pub(super) async fn complete_or_reject(admitted: Admitted, parameters: Parameters, Lock(lock): Lock) -> Answer {
+    let settlement = if parameters.get("reject").is_some() { Settlement::Reject } else { Settlement::Complete };
+    settle(&admitted, lock, settlement).await
+}
+
+/// Back into the queue.
+pub(super) async fn abandon(admitted: Admitted, Lock(lock): Lock) -> Answer {
+    settle(&admitted, lock, Settlement::Abandon).await
+}
+
+async fn settle(admitted: &Admitted, lock: LockToken, settlement: Settlement) -> Answer {
+    inbox::settle(admitted, lock, settlement).await.map_err(reason::settle_refused)?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,92 @@
+//! The reasons of the domains in the codes that devices are told over HTTPS.
+
+use certs::judge::AuthReject;
+use model::api::ErrorCode;
+use twins::{CommandReadError, SettleError};
+
+use super::batch::InvalidBatch;
+use super::message_headers::InvalidHeader;
+use crate::https::Refusal;
+use crate::presence::TooManyPolls;
+use crate::telemetry::MessageRefused;
+
+/// Everyone who is not let in is told the same: which check failed is for the log, where admission
+/// has written it, and whether the device exists at all is nobody's business.
+pub(super) fn not_admitted(_: &AuthReject) -> Refusal {
+    unauthorized().already_logged()
+}
+
+/// What let the device in has been changed, or has expired.
+pub(super) fn grant_ended() -> Refusal {
+    unauthorized()
+}
+
+fn unauthorized() -> Refusal {
+    Refusal::new(ErrorCode::IotHubUnauthorized, "the request needs a token or a client certificate of the device or module in its path")
+}
+
+pub(super) fn header_refused(error: &InvalidHeader) -> Refusal {
+    Refusal::new(ErrorCode::ArgumentInvalid, error.to_string())
+}
+
+pub(super) fn batch_refused(error: &InvalidBatch) -> Refusal {
+    let code = match error {
+        InvalidBatch::Syntax(_) => ErrorCode::IotHubFormatError,
+        InvalidBatch::TooMany => ErrorCode::MessageTooLarge,
+        InvalidBatch::Empty | InvalidBatch::Base64 { .. } | InvalidBatch::Property { .. } => ErrorCode::ArgumentInvalid,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+pub(super) fn message_refused(error: &MessageRefused) -> Refusal {
+    let code = match error {
+        MessageRefused::Properties(_) => ErrorCode::ArgumentInvalid,
+        MessageRefused::TooLarge { .. } => ErrorCode::MessageTooLarge,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+/// Nothing has gone wrong but that the disk is slow: SDKs send again after this one.
+pub(super) fn no_room() -> Refusal {
+    Refusal::new(ErrorCode::ServiceUnavailable, "more messages wait for the disk than may; send again later")
+}
+
+pub(super) fn read_refused(error: CommandReadError) -> Refusal {
+    match error {
+        // It was there when the request was judged.
+        CommandReadError::UnknownIdentity(_) => grant_ended(),
+        CommandReadError::Store(error) => error.into(),
+    }
+}
+
+pub(super) fn lock_lost() -> Refusal {
+    Refusal::new(ErrorCode::DeviceMessageLockLost, "the lock of the message has ended, or there is none of that name")
+}
+
+pub(super) fn settle_refused(error: SettleError) -> Refusal {
+    match error {
+        SettleError::LockLost(_) => lock_lost(),
+        SettleError::Store(error) => error.into(),
+    }
+}
+
+pub(super) fn poll_refused(error: TooManyPolls) -> Refusal {
+    let code = match error {
+        TooManyPolls::OfIdentity => ErrorCode::ThrottlingException,
+        TooManyPolls::InAll => ErrorCode::ServiceUnavailable,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+pub(super) fn parameter_refused(text: &'static str) -> Refusal {
+    Refusal::new(ErrorCode::ArgumentInvalid, text)
+}
+
+pub(super) fn answer_is_no_json() -> Refusal {
+    Refusal::new(ErrorCode::IotHubFormatError, "the answer of a direct method is JSON, or nothing")
+}
+
+/// Late, or never asked.
+pub(super) fn nobody_waits() -> Refusal {
+    Refusal::new(ErrorCode::ResourceNotFound, "nobody waits for an answer of that name any more")
+}
