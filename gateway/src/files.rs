@@ -24,18 +24,18 @@ mod operations;
 mod part;
 mod room;
 mod storage;
-#[cfg(test)]
-mod tests;
+mod turns;
 
 pub(crate) use block_list::{BLOCK_LIST_BYTES_MAX, BlockId, InvalidBlockId, InvalidBlockList, parse as parse_block_list};
 pub(crate) use link::{InvalidLink, Permission};
-pub(crate) use name::{BlobName, ContainerName, InvalidBlobName, InvalidContainerName};
+pub(crate) use name::{BlobName, ContainerName};
 pub(crate) use operations::{BeginError, EndError, LinkRefusal};
 pub(crate) use part::{Part, PartError, Whole};
 pub(crate) use storage::{Precondition, PutError, Stored};
 
 use link::LinkSigner;
 use storage::Storage;
+use turns::{Turn, Turns};
 
 /// Bytes of the key that signs links.
 const KEY_BYTES: usize = 32;
@@ -110,6 +110,7 @@ struct Inner {
     signer: LinkSigner,
     twins: Twins,
     clock: Clock,
+    turns: Turns,
 }
 
 impl Files {
@@ -124,7 +125,7 @@ impl Files {
         let (root, bytes_max) = (directory.to_owned(), settings.bytes_max);
         let opened = tokio::task::spawn_blocking(move || Storage::open(&root, bytes_max)).await.map_err(|_| OpenFilesError::Panicked)?;
         let storage = opened.map_err(|source| OpenFilesError::Storage { path: directory.display().to_string(), source })?;
-        let files = Self { inner: Arc::new(Inner { settings, storage, signer, twins, clock }) };
+        let files = Self { inner: Arc::new(Inner { settings, storage, signer, twins, clock, turns: Turns::default() }) };
         files.sweep().await?;
         let swept = Arc::downgrade(&files.inner);
         tokio::spawn(async move {
@@ -143,6 +144,11 @@ impl Files {
     /// As configured.
     pub(crate) fn settings(&self) -> &FileSettings {
         &self.inner.settings
+    }
+
+    /// A turn to send a body under an upload, unless as many are under way as may.
+    pub(crate) fn turn(&self, upload: &str) -> Option<Turn> {
+        self.inner.turns.take(upload)
     }
 }
 

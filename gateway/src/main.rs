@@ -3,11 +3,13 @@
 //! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`],
 //! [`https`] and [`kafka`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
 //! [`twin_sync`] and [`commands`] are what a device and its operator do, [`event_hubs`] is where
-//! events go, [`device_https`] is what devices ask over HTTPS, [`operator`] is the service API. Wire codes live in each protocol's folder only;
-//! domain crates never see a packet.
+//! events go, [`device_https`] is what devices ask over HTTPS, [`operator`] is the service API,
+//! [`files`] is what devices upload and [`blob_service`] the protocol they do it by. Wire codes
+//! live in each protocol's folder only; domain crates never see a packet.
 
 mod args;
 mod auth;
+mod blob_service;
 mod commands;
 mod config;
 mod data_dir;
@@ -16,6 +18,7 @@ mod device_https;
 mod drain;
 mod event_codec;
 mod event_hubs;
+mod files;
 mod https;
 mod hub;
 mod kafka;

@@ -70,11 +70,6 @@ impl Part {
         Ok(Self { file: BufWriter::with_capacity(BUFFER_BYTES, file), md5: Md5::new(), crc: Crc64::new(), max, bytes: 0, rest })
     }
 
-    /// How many bytes it has.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     /// Adds `piece`.
     ///
     /// # Errors

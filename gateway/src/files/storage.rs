@@ -112,11 +112,11 @@ impl Storage {
     fn move_into(&self, file: Remains, place: &Path, checked: Option<(&BlobName, &Precondition)>) -> Result<(), PutError> {
         let directory = place.parent().unwrap_or(&self.root);
         let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
-        make_directories(directory)?;
         let earlier = metadata(place)?;
         if let Some((blob, condition)) = checked {
             check(condition, earlier.as_ref().map(|earlier| stored(blob.clone(), earlier)).as_ref())?;
         }
+        make_directories(directory)?;
         fs::rename(file.path(), place)?;
         file.keep();
         if let Some(earlier) = earlier {

@@ -81,6 +81,16 @@ pub struct FileInfo {
     pub etag: String,
 }
 
+/// A way to read a file for a while, without any other right. Ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileLink {
+    /// Where to read it; whoever knows this can.
+    pub uri: String,
+    /// Until when.
+    pub expiry_time: Timestamp,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ pub use event_hub::{
     PartitionInfo,
 };
 pub use feedback::{FEEDBACK_CONTENT_TYPE, FeedbackRecord, FeedbackStatus};
-pub use file::{FileInfo, FileNotification, FileUploadEnded, FileUploadRequest, FileUploadStarted};
+pub use file::{FileInfo, FileLink, FileNotification, FileUploadEnded, FileUploadRequest, FileUploadStarted};
 pub use identity::{
     Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
     SymmetricKey, X509Thumbprint,
