@@ -93,10 +93,7 @@ fn event_hubs() -> Router {
         .route("/eventhubs/{name}/partitions", needs(SERVICE, get(event_hubs::partitions)))
         // Their keys are shown, so to see them is to be able to do what they allow.
         .route("/eventhubs/{name}/policies", needs(WRITE, get(policies::list)))
-        .route(
-            "/eventhubs/{name}/policies/{policy}",
-            needs(WRITE, get(policies::show).put(policies::create).delete(policies::delete)),
-        )
+        .route("/eventhubs/{name}/policies/{policy}", needs(WRITE, get(policies::show).put(policies::create).delete(policies::delete)))
         // To send as if from anywhere takes what a policy of the hub itself needs for it.
         .route(
             "/eventhubs/{name}/events",
@@ -109,7 +106,10 @@ fn files() -> Router {
     use file_notifications as notifications;
     Router::new()
         .route("/files", needs(SERVICE, get(files::list)))
-        .route("/files/{container}/{*name}", needs(SERVICE, get(files::read).post(files::link).merge(carried_out(axum::routing::delete(files::delete)))))
+        .route(
+            "/files/{container}/{*name}",
+            needs(SERVICE, get(files::read).post(files::link).merge(carried_out(axum::routing::delete(files::delete)))),
+        )
         .route("/messages/servicebound/filenotifications", needs(SERVICE, get(notifications::receive)))
         .route(
             "/messages/servicebound/filenotifications/{lock}",

@@ -12,6 +12,7 @@ mod support;
 
 mod commands;
 mod crash;
+mod file_upload;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;

@@ -39,7 +39,10 @@ async fn begin(hub: &TestHub, device: &str, name: &str) -> Begun {
     assert_eq!(answered.status, 200, "{answered:?}");
     let started = answered.json();
     let text = |key: &str| started[key].as_str().expect(key).to_owned();
-    assert_eq!((text("hostName").as_str(), text("containerName").as_str(), text("blobName")), (HOST, "uploads", format!("{device}/{name}")));
+    assert_eq!(
+        (text("hostName").as_str(), text("containerName").as_str(), text("blobName")),
+        (HOST, "uploads", format!("{device}/{name}"))
+    );
     let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
     Begun { id: text("correlationId"), path: format!("/uploads/{device}/{name}{}", text("sasToken")) }
 }
@@ -204,7 +207,8 @@ async fn a_name_leads_nowhere_else() {
     }
     let begun = begin(&hub, "dev-1", "a").await;
     let link = begun.path.split_once('?').expect("a query").1;
-    for path in ["dev-1/../link.key", "dev-1/%2e%2e/%2e%2e/hub.db", "..%2Flink.key", ".uploading/x", "dev-1/a%00", "dev-1/%FF", "dev-1", ""] {
+    for path in ["dev-1/../link.key", "dev-1/%2e%2e/%2e%2e/hub.db", "..%2Flink.key", ".uploading/x", "dev-1/a%00", "dev-1/%FF", "dev-1", ""]
+    {
         let answered = put(&hub, &format!("/uploads/{path}?{link}"), "x").await;
         assert!(matches!(answered.status, 400 | 403), "{path}: {answered:?}");
         let read = hub.answer(hub.ask(&format!("GET /files/uploads/{path}"))).await;
@@ -293,7 +297,11 @@ async fn a_file_and_all_files_have_their_bounds() {
     }
     assert_eq!(storage_code(&put(&hub, &begun.path, &"x".repeat(8192)).await), refused(507, "AccountQuotaExceeded"));
     let hub = hub.reopened(|_| {}).await;
-    assert_eq!(storage_code(&put(&hub, &begun.path, &"x".repeat(8192)).await), refused(507, "AccountQuotaExceeded"), "counted at the start");
+    assert_eq!(
+        storage_code(&put(&hub, &begun.path, &"x".repeat(8192)).await),
+        refused(507, "AccountQuotaExceeded"),
+        "counted at the start"
+    );
     assert_eq!(hub.answer(hub.ask("DELETE /files/uploads/dev-1/b")).await.status, 204);
     assert_eq!(put(&hub, &begun.path, &"x".repeat(8192)).await.status, 201, "there is room again");
 }

@@ -15,11 +15,7 @@ use crate::https::{Answer, CameBy, Json, Refusal, Reply, RequestPath};
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Begins an upload: says where the file is to go.
-pub(super) async fn begin(
-    admitted: Admitted,
-    came_by: CameBy,
-    Json(request): Json<FileUploadRequest, BODY_BYTES_MAX>,
-) -> Answer {
+pub(super) async fn begin(admitted: Admitted, came_by: CameBy, Json(request): Json<FileUploadRequest, BODY_BYTES_MAX>) -> Answer {
     let device = device(&admitted)?;
     let begun = admitted.hub.files.begin(device, &request.blob_name).await;
     let (upload, link) = begun.map_err(reason::upload_refused)?;

@@ -167,15 +167,8 @@ impl Parameters {
 
     fn query(&self) -> String {
         let Self { version, resource, permissions, protocol, expiry, upload, signature } = self;
-        let pairs = [
-            ("sv", version),
-            ("sr", resource),
-            ("si", upload),
-            ("sp", permissions),
-            ("spr", protocol),
-            ("se", expiry),
-            ("sig", signature),
-        ];
+        let pairs =
+            [("sv", version), ("sr", resource), ("si", upload), ("sp", permissions), ("spr", protocol), ("se", expiry), ("sig", signature)];
         let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
         let pairs: Vec<String> = pairs.map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))).collect();
         format!("?{}", pairs.join("&"))

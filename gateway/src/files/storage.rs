@@ -80,7 +80,12 @@ impl Storage {
         let storage = Self { root: root.to_owned(), rooms: Rooms::new(bytes_max), placing: Mutex::default() };
         make_directories(&storage.uploading())?;
         remove_parts(&storage.uploading())?;
-        walk(&storage.root, &mut |_, metadata| storage.rooms.count(metadata.len()))?;
+        walk(&storage.root, &mut |path, metadata| {
+            // What lies beside the containers is the hub's own.
+            if path.parent() != Some(&storage.root) {
+                storage.rooms.count(metadata.len());
+            }
+        })?;
         Ok(storage)
     }
 
@@ -98,7 +103,13 @@ impl Storage {
     }
 
     /// Puts a file in its place, in that of an earlier one if there is one.
-    pub(super) fn put(&self, container: &ContainerName, blob: &BlobName, whole: Whole, condition: &Precondition) -> Result<Stored, PutError> {
+    pub(super) fn put(
+        &self,
+        container: &ContainerName,
+        blob: &BlobName,
+        whole: Whole,
+        condition: &Precondition,
+    ) -> Result<Stored, PutError> {
         let place = self.place(container, blob);
         self.move_into(whole.rest, &place, Some((blob, condition)))?;
         self.stat(container, blob)?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound).into())

@@ -171,7 +171,14 @@ impl TestHub {
 
 /// A peer without a certificate.
 pub(crate) fn peer() -> Peer {
-    Peer { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)), chain: None, server_name: None, tls: "1.3", local_port: 0, failures: Arc::default() }
+    Peer {
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+        chain: None,
+        server_name: None,
+        tls: "1.3",
+        local_port: 0,
+        failures: Arc::default(),
+    }
 }
 
 impl Ask {

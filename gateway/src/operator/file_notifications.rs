@@ -60,7 +60,9 @@ fn handed_out(locked: &LockedFileNotification) -> Result<Response, Refusal> {
     ];
     for (name, value) in values {
         let value = HeaderValue::try_from(value).map_err(|_| Refusal::fault("a header that cannot be written"))?;
-        response.headers_mut().insert(axum::http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::fault("a header's name"))?, value);
+        response
+            .headers_mut()
+            .insert(axum::http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| Refusal::fault("a header's name"))?, value);
     }
     Ok(response)
 }

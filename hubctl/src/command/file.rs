@@ -76,11 +76,7 @@ async fn notifications<W: Write>(hub: &HubClient, output: &mut Output<W>, count:
 
 fn overview(files: &[FileInfo]) -> Table {
     let row = |file: &FileInfo| {
-        vec![
-            format!("{}/{}", file.container_name, file.blob_name),
-            file.blob_size_in_bytes.to_string(),
-            file.last_updated_time.to_string(),
-        ]
+        vec![format!("{}/{}", file.container_name, file.blob_name), file.blob_size_in_bytes.to_string(), file.last_updated_time.to_string()]
     };
     Table::rows(&["file", "bytes", "written"], files.iter().map(row))
 }
