@@ -147,8 +147,10 @@ impl Reason {
     pub(super) fn log(&self, hub: &Hub) {
         let (status, code, text) = self.shown();
         let cause = self.cause();
-        if let Self::Link(LinkRefusal::Link(_) | LinkRefusal::Ended) = self {
-            hub.metrics.auth_refused(self.link_name());
+        if let Self::Link(refusal) = self
+            && let Some(name) = refusal_name(refusal)
+        {
+            hub.metrics.auth_refused(name);
         }
         if status.is_server_error() && !matches!(self, Self::Busy) {
             tracing::error!(code, text, cause, "could not carry out a request on a file");
@@ -180,15 +182,6 @@ impl Reason {
         }
     }
 
-    fn link_name(&self) -> &'static str {
-        match self {
-            Self::Link(LinkRefusal::Link(InvalidLink::Missing)) => "file_link_missing",
-            Self::Link(LinkRefusal::Link(InvalidLink::Expired)) => "file_link_expired",
-            Self::Link(LinkRefusal::Ended) => "file_upload_ended",
-            _ => "file_link_invalid",
-        }
-    }
-
     /// As the clients of the storage service read it: the code in a header and in XML.
     pub(super) fn written(&self, request_id: &str, now: Timestamp) -> Response {
         let (status, code, text) = self.shown();
@@ -203,6 +196,18 @@ impl Reason {
             response.headers_mut().insert(CONTENT_RANGE, range);
         }
         response
+    }
+}
+
+/// What those not let in are counted under; a failure of the store lets nobody in or out.
+fn refusal_name(refusal: &LinkRefusal) -> Option<&'static str> {
+    match refusal {
+        LinkRefusal::Link(InvalidLink::Missing) => Some("file_link_missing"),
+        LinkRefusal::Link(InvalidLink::Form) => Some("file_link_form"),
+        LinkRefusal::Link(InvalidLink::Signature) => Some("file_link_signature"),
+        LinkRefusal::Link(InvalidLink::Expired) => Some("file_link_expired"),
+        LinkRefusal::Ended => Some("file_upload_ended"),
+        LinkRefusal::Store(_) => None,
     }
 }
 
