@@ -6,6 +6,7 @@
 pub(crate) mod document;
 mod event_hub;
 pub(crate) mod faults;
+mod files;
 mod resolve;
 pub(crate) mod template;
 pub(crate) mod units;

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `POST …/messages/events` | [`events`]: one message or a batch, 204 once it is on disk |
 //! | `GET …/messages/devicebound[?wait=s]`, `DELETE`, `POST …/abandon` | [`devicebound`] |
+//! | `POST …/files`, `POST …/files/notifications[/{id}]` | [`files`]: an upload begun and ended |
 //! | `GET …/methods[?wait=s]`, `POST …/methods/{rid}?s=status` | [`methods`], ours |
 //!
 //! each below `/devices/{d}` or `/devices/{d}/modules/{m}`. Whoever asks is judged by [`admission`]
@@ -18,6 +19,7 @@ mod admission;
 mod batch;
 mod devicebound;
 mod events;
+mod files;
 mod inbox;
 mod long_poll;
 mod message_headers;
@@ -39,7 +41,12 @@ pub(crate) fn routes() -> Router {
         ("/methods", get(methods::next)),
     ];
     let answers = [("/methods/{rid}", post(methods::answer))];
-    operations.into_iter().chain(answers).fold(Router::new(), |router, (path, operation)| {
+    let files = [
+        ("/files", post(files::begin)),
+        ("/files/notifications", post(files::end)),
+        ("/files/notifications/{id}", post(files::end_in_path)),
+    ];
+    operations.into_iter().chain(answers).chain(files).fold(Router::new(), |router, (path, operation)| {
         router
             .route(&format!("/devices/{{device}}{path}"), operation.clone())
             .route(&format!("/devices/{{device}}/modules/{{module}}{path}"), operation)

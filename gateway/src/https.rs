@@ -22,6 +22,7 @@ use crate::listener::Peer;
 use crate::observe::{Metrics, Protocol};
 
 mod activity;
+mod authority;
 mod body;
 mod exchange;
 mod path;
@@ -36,6 +37,7 @@ pub(crate) mod test_hub;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authority::CameBy;
 pub(crate) use body::{Json, Payload};
 pub(crate) use exchange::Origin;
 pub(crate) use path::{RequestPath, Target};

@@ -15,6 +15,7 @@ use twins::{EventHub, StoredCa, Twins};
 use crate::drain::Drain;
 use crate::event_hubs::{self, EventHubs};
 use crate::groups::{self, Groups};
+use crate::files::{FileSettings, Files, OpenFilesError};
 use crate::kafka::{self, Advertised};
 use crate::mqtt::Sessions;
 use crate::observe::Metrics;
@@ -39,6 +40,8 @@ pub(crate) struct HubSettings {
     pub twins: twins::Config,
     /// Where Kafka clients are told to connect, instead of where they came to.
     pub kafka_advertised: Option<Advertised>,
+    /// What devices may upload.
+    pub files: FileSettings,
 }
 
 /// Everything a connection needs.
@@ -60,6 +63,8 @@ pub(crate) struct Hub {
     pub groups: Groups,
     /// The way into it.
     pub telemetry: Telemetry,
+    /// What devices have uploaded.
+    pub files: Files,
     /// Who is connected.
     pub presence: Presence,
     /// What outlives an MQTT connection.
@@ -104,6 +109,9 @@ pub(crate) enum HubOpenError {
     /// What the log remembers of consumer groups.
     #[error("cannot read the offsets of consumer groups")]
     Groups(#[from] groups::ReplayError),
+    /// The uploaded files.
+    #[error("cannot open the uploaded files")]
+    Files(#[from] OpenFilesError),
     /// Recovery of the event log met a fault of our own.
     #[error("recovering the event log panicked")]
     Panicked,
@@ -126,11 +134,13 @@ impl Hub {
         let (log, report) = open_log(&settings, &clock, &hubs).await?;
         let event_hubs = EventHubs::open(twins.clone(), log.clone(), drain.clone(), &report.undefined_hubs).await?;
         let groups = Groups::open(log.clone(), event_hubs.clone(), clock.clone(), &drain, groups::Settings::default()).await?;
+        let files = Files::open(&settings.data_dir.join("files"), settings.files.clone(), twins.clone(), clock.clone()).await?;
         let routes = RouteTable::without_routes(EventHubName::events());
         let hub = Self {
             telemetry: Telemetry::new(log.clone(), routes, event_hubs.clone()),
             event_hubs,
             groups,
+            files,
             judge: Judge::new(TrustSnapshot::default()),
             presence: Presence::default(),
             sessions: Sessions::default(),

@@ -4,11 +4,13 @@
 //! [`https`] and [`kafka`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
 //! [`twin_sync`], [`commands`] and [`command_sweep`] are what a device and its operator do,
 //! [`device_https`] is what devices ask over HTTPS, [`event_hubs`] is where events go,
-//! [`operator`] is the service API. Wire codes live in each protocol's folder only;
-//! domain crates never see a packet.
+//! [`operator`] is the service API, [`files`] is what devices upload and [`blob_service`] the
+//! protocol they do it by. Wire codes live in each protocol's folder only; domain crates never see
+//! a packet.
 
 mod args;
 mod auth;
+mod blob_service;
 mod command_sweep;
 mod commands;
 mod config;
@@ -18,6 +20,7 @@ mod device_https;
 mod drain;
 mod event_codec;
 mod event_hubs;
+mod files;
 mod groups;
 mod https;
 mod hub;

@@ -19,6 +19,8 @@ mod event_hub_policies;
 mod event_hubs;
 mod event_send;
 mod event_stream;
+mod file_notifications;
+mod files;
 mod if_match;
 mod methods;
 mod modules;
@@ -41,7 +43,7 @@ const SERVICE: Rights = Rights::SERVICE_CONNECT;
 
 /// Every operation, under paths whose fixed segments stand in lower case.
 pub(crate) fn routes() -> Router {
-    registry().merge(twins_and_methods()).merge(event_hubs()).merge(certificate_authorities()).merge(unbuilt())
+    registry().merge(twins_and_methods()).merge(event_hubs()).merge(files()).merge(certificate_authorities()).merge(unbuilt())
 }
 
 fn registry() -> Router {
@@ -102,6 +104,23 @@ fn event_hubs() -> Router {
         )
 }
 
+/// Notifications are the service's, the rest is ours.
+fn files() -> Router {
+    use file_notifications as notifications;
+    Router::new()
+        .route("/files", needs(SERVICE, get(files::list)))
+        .route(
+            "/files/{container}/{*name}",
+            needs(SERVICE, get(files::read).post(files::link).merge(carried_out(axum::routing::delete(files::delete)))),
+        )
+        .route("/messages/servicebound/filenotifications", needs(SERVICE, get(notifications::receive)))
+        .route(
+            "/messages/servicebound/filenotifications/{lock}",
+            needs(SERVICE, carried_out(axum::routing::delete(notifications::complete))),
+        )
+        .route("/messages/servicebound/filenotifications/{lock}/abandon", needs(SERVICE, carried_out(post(notifications::abandon))))
+}
+
 /// Ours.
 fn certificate_authorities() -> Router {
     use certificate_authorities as cas;
@@ -124,6 +143,4 @@ fn unbuilt() -> Router {
         .route("/configurations/{*rest}", any(unbuilt::configurations))
         .route("/digitaltwins/{*rest}", any(unbuilt::digital_twins))
         .route("/messages/servicebound/{*rest}", any(unbuilt::feedback))
-        .route("/devices/{device}/files", post(unbuilt::device_https))
-        .route("/devices/{device}/files/{*rest}", any(unbuilt::device_https))
 }

@@ -11,6 +11,7 @@ use crate::output::Format;
 mod certificate;
 mod command;
 mod event;
+mod file;
 mod hub;
 mod identity;
 mod twin;
@@ -18,6 +19,7 @@ mod twin;
 pub(crate) use certificate::{CaVerb, CertVerb};
 pub(crate) use command::{Ack, CommandToSend, CommandVerb};
 pub(crate) use event::{EventToSend, EventVerb, Watch};
+pub(crate) use file::FileVerb;
 pub(crate) use hub::{HubChange, HubSettings, HubVerb, PolicyVerb};
 pub(crate) use identity::{Auth, DeviceVerb, ModuleVerb};
 pub(crate) use twin::{Json, MethodVerb, TwinChange, TwinVerb};
@@ -82,6 +84,9 @@ pub(crate) enum Noun {
     /// Events: read as they are stored, or sent by hand.
     #[command(subcommand)]
     Event(EventVerb),
+    /// Files that devices have uploaded.
+    #[command(subcommand)]
+    File(FileVerb),
     /// Event hubs, where events are kept.
     #[command(subcommand)]
     Hub(HubVerb),

@@ -3,6 +3,7 @@
 mod connect;
 mod event_hubs;
 mod events;
+mod files;
 mod refusal;
 mod service;
 
@@ -21,6 +22,7 @@ use crate::data_directory::DataDirectory;
 
 pub use connect::{ConnectError, ConnectOptions};
 pub use events::{EventQuery, EventStart, EventStream};
+pub use files::{FileContent, ReceivedFileNotification};
 pub use refusal::Refusal;
 pub use service::{IdentityChange, NewIdentity};
 

@@ -8,6 +8,7 @@ mod command;
 mod device;
 mod event;
 mod event_send;
+mod file;
 mod hub;
 mod hub_groups;
 mod hub_policy;
@@ -39,6 +40,7 @@ pub(crate) async fn run<W: Write>(arguments: Arguments, mut output: Output<W>, c
         Noun::Method(verb) => method::run(&hub()?, output, verb).await,
         Noun::Command(verb) => command::run(&hub()?, output, verb, &clock).await,
         Noun::Event(verb) => event::run(&hub()?, output, verb).await,
+        Noun::File(verb) => file::run(&hub()?, output, verb).await,
         Noun::Hub(verb) => hub::run(&hub()?, output, verb).await,
         Noun::Cert(verb) => cert::run(&options.data_directory(), output, verb, &clock),
         Noun::Ca(verb) => ca::run(&hub()?, output, verb).await,

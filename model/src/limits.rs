@@ -104,6 +104,19 @@ pub const FEEDBACK_WAIT: Duration = Duration::from_secs(15);
 /// more the oldest go.
 pub const FEEDBACK_MESSAGES_MAX: usize = 1024;
 
+/// Longest name of an uploaded file, the device's own prefix included.
+pub const BLOB_NAME_BYTES_MAX: usize = 1024;
+/// File uploads of one device under way, unless told.
+pub const FILE_UPLOADS_MAX: usize = 10;
+/// How long an upload may take, unless told.
+pub const FILE_UPLOAD_LIFETIME: Duration = Duration::from_secs(3600);
+/// Largest uploaded file, unless told.
+pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// All uploaded files together, unless told.
+pub const FILES_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+/// Notifications of uploaded files that wait for the service.
+pub const FILE_NOTIFICATIONS_MAX: u64 = 10_000;
+
 /// A direct method's payload, in each direction.
 pub const METHOD_PAYLOAD_BYTES_MAX: usize = 128 * 1024;
 /// Bounds of a direct method's response timeout.

@@ -14,6 +14,7 @@ mod commands;
 mod crash;
 mod device_https;
 mod event_hubs;
+mod file_upload;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;

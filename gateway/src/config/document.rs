@@ -11,8 +11,10 @@ use toml::{Table, Value};
 
 use super::event_hub::EventHubSection;
 use super::faults::{Faults, Keys};
+use super::files;
 use super::units::{ByteSize, Span};
 use crate::args::parse_host_name;
+use crate::files::FileSettings;
 use crate::kafka::Advertised;
 use crate::listener::address::{Listen, ListenAddress, ListenerName, NotBuiltYet};
 
@@ -26,6 +28,7 @@ pub(crate) struct Document {
     pub(crate) kafka: KafkaSection,
     pub(crate) trust: TrustSection,
     pub(crate) event_log: EventLogSection,
+    pub(crate) files: FileSettings,
     pub(crate) operators: Vec<OperatorSection>,
     pub(crate) policies: Vec<PolicySection>,
     pub(crate) event_hubs: Vec<EventHubSection>,
@@ -43,6 +46,7 @@ impl Document {
             kafka: keys.section("kafka", faults, KafkaSection::read),
             trust: keys.section("trust", faults, TrustSection::read),
             event_log: keys.section("event_log", faults, EventLogSection::read),
+            files: keys.section("files", faults, files::read),
             operators: keys.each("operator", faults, OperatorSection::read).into_iter().flatten().collect(),
             policies: keys.each("policy", faults, PolicySection::read).into_iter().flatten().collect(),
             event_hubs: keys.each("event_hub", faults, EventHubSection::read).into_iter().flatten().collect(),

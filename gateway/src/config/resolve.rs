@@ -30,7 +30,7 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     /// `None` only together with a fault.
     pub(super) fn resolve(&self, document: Document, listen: &[ListenOverride], faults: &mut Faults) -> Option<Settings> {
-        let Document { hub, tls, listeners, connections, kafka, trust, event_log, operators, policies, event_hubs } = document;
+        let Document { hub, tls, listeners, connections, kafka, trust, event_log, files, operators, policies, event_hubs } = document;
         let listeners = resolve_listeners(override_listeners(listeners, listen), faults);
         let tls = self.tls(tls, faults);
         let operators = pin_operators(operators, &policies, faults);
@@ -52,6 +52,7 @@ impl Resolver<'_> {
                 log: log_config(&event_log),
                 twins: twins::Config { events_partitions: hub.partitions, ..twins::Config::default() },
                 kafka_advertised: kafka.advertised,
+                files,
             },
             listeners,
             connections: ConnectionSettings {

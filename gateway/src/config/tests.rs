@@ -112,7 +112,7 @@ fn every_fault_is_reported_at_once_with_its_key() {
         thumbprint = \"AB\"
         ",
         &[
-            "colour: is not a key here; known are hub, tls, listeners, connections, kafka, trust, event_log, operator, policy, event_hub",
+            "colour: is not a key here; known are hub, tls, listeners, connections, kafka, trust, event_log, files, operator, policy, event_hub",
             "hub.partitions: an event hub has 1 to 1024 partitions, not 2000",
             "hub.host_names[0]: a host name has",
             "hub.datadir: is not a key here; known are host_names, partitions, data_dir",

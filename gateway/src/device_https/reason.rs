@@ -2,10 +2,11 @@
 
 use certs::judge::AuthReject;
 use model::api::ErrorCode;
-use twins::{CommandReadError, SettleError};
+use twins::{BeginFileUploadError, CommandReadError, SettleError};
 
 use super::batch::InvalidBatch;
 use super::message_headers::InvalidHeader;
+use crate::files::{BeginError, EndError};
 use crate::https::Refusal;
 use crate::presence::TooManyPolls;
 use crate::telemetry::MessageRefused;
@@ -89,4 +90,34 @@ pub(super) fn answer_is_no_json() -> Refusal {
 /// Late, or never asked.
 pub(super) fn nobody_waits() -> Refusal {
     Refusal::new(ErrorCode::ResourceNotFound, "nobody waits for an answer of that name any more")
+}
+
+pub(super) fn upload_refused(error: BeginError) -> Refusal {
+    let code = match error {
+        BeginError::Name(_) => ErrorCode::ArgumentInvalid,
+        // It was there when the request was judged.
+        BeginError::Upload(BeginFileUploadError::UnknownIdentity(_)) => return grant_ended(),
+        BeginError::Upload(BeginFileUploadError::Store(error)) => return error.into(),
+        BeginError::Upload(BeginFileUploadError::TooMany { .. }) => ErrorCode::DeviceMaximumActiveFileUploadLimitExceeded,
+    };
+    Refusal::new(code, error.to_string())
+}
+
+/// The service has no code of its own for an id that it does not know; one SDK expects this one.
+pub(super) fn end_refused(error: EndError) -> Refusal {
+    let code = match error {
+        EndError::Unknown => ErrorCode::IotHubFormatError,
+        EndError::NoFile => ErrorCode::ResourceNotFound,
+        EndError::Disk(error) => return Refusal::fault(error.to_string()),
+        EndError::Store(error) => return error.into(),
+    };
+    Refusal::new(code, error.to_string())
+}
+
+pub(super) fn no_correlation_id() -> Refusal {
+    Refusal::new(ErrorCode::ArgumentNull, "correlationId names the upload and is missing")
+}
+
+pub(super) fn no_files_of_modules() -> Refusal {
+    Refusal::new(ErrorCode::ArgumentInvalid, "devices upload files, modules do not")
 }

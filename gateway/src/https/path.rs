@@ -84,7 +84,9 @@ impl RequestPath {
             path.push('?');
             path.push_str(query);
         }
-        path.parse().ok()
+        let mut parts = uri.clone().into_parts();
+        parts.path_and_query = Some(path.parse().ok()?);
+        Uri::from_parts(parts).ok()
     }
 
     /// A slash at the end does not count: some clients write `/devices/?top=10`.

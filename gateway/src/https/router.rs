@@ -1,11 +1,13 @@
 //! Which paths there are. Fixed segments stand in lower case, see [`super::path`].
 
 use axum::Router;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use model::api::ErrorCode;
 
 use super::{Refusal, websocket};
-use crate::{device_https, operator};
+use crate::{blob_service, device_https, operator};
 
 /// Everything that is served over HTTPS.
 pub(super) fn router() -> Router {
@@ -13,12 +15,14 @@ pub(super) fn router() -> Router {
         .route("/$iothub/websocket", any(websocket::upgrade))
         .merge(device_https::routes())
         .merge(operator::routes())
-        .fallback(unknown_path)
+        .fallback(file_or_nothing)
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-async fn unknown_path() -> Refusal {
-    Refusal::new(ErrorCode::ResourceNotFound, "there is nothing at this path")
+/// The container of uploads is called as configured, so its files are looked for last.
+async fn file_or_nothing(request: Request) -> Response {
+    let nothing = || Refusal::new(ErrorCode::ResourceNotFound, "there is nothing at this path").into_response();
+    blob_service::answer(request).await.unwrap_or_else(nothing)
 }
 
 async fn method_not_allowed() -> Refusal {

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 use super::exchange::{Origin, answer};
 use crate::drain::Drain;
+use crate::files::FileSettings;
 use crate::hub::{Hub, HubSettings};
 use crate::listener::Peer;
 use crate::observe::Metrics;
@@ -55,20 +56,31 @@ fn key() -> Secret {
 impl TestHub {
     pub(crate) async fn open() -> Self {
         let clock = Clock::manual(Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("a date"));
-        let hub = Self::open_in(tempfile::tempdir().expect("a directory"), clock).await;
+        let hub = Self::open_in(tempfile::tempdir().expect("a directory"), clock, FileSettings::default()).await;
         hub.create_policies().await;
         hub
     }
 
+    /// A hub with other bounds on uploaded files.
+    pub(crate) async fn open_with_files(set: impl FnOnce(&mut FileSettings)) -> Self {
+        let mut files = FileSettings::default();
+        set(&mut files);
+        let opened = Self::open().await;
+        opened.hub.close().await;
+        drop(opened.hub);
+        Self::open_in(opened.directory, opened.clock, files).await
+    }
+
     /// Closes the hub, lets `meddle` have its directory, and opens it again.
     pub(crate) async fn reopened(self, meddle: impl FnOnce(&Path)) -> Self {
+        let files = self.hub.settings.files.clone();
         self.hub.close().await;
         drop(self.hub);
         meddle(self.directory.path());
-        Self::open_in(self.directory, self.clock).await
+        Self::open_in(self.directory, self.clock, files).await
     }
 
-    async fn open_in(directory: TempDir, clock: Clock) -> Self {
+    async fn open_in(directory: TempDir, clock: Clock, files: FileSettings) -> Self {
         let settings = HubSettings {
             data_dir: directory.path().to_owned(),
             host_names: vec![HOST.to_owned()],
@@ -77,6 +89,7 @@ impl TestHub {
             log: event_log::Config { segment_bytes: 1024 * 1024, ..event_log::Config::default() },
             twins: twins::Config::default(),
             kafka_advertised: None,
+            files,
         };
         let hub = Hub::open(settings, clock.clone(), Metrics::new(), Drain::new()).await.expect("a hub");
         Self { hub, clock, directory }
@@ -212,6 +225,11 @@ impl Ask {
 
     pub(crate) fn if_match(self, etag: &str) -> Self {
         self.header(IF_MATCH.as_str(), etag)
+    }
+
+    pub(crate) fn stream(mut self, body: Body) -> Self {
+        *self.request.body_mut() = body;
+        self
     }
 
     pub(crate) fn body(mut self, body: &str) -> Self {

@@ -12,6 +12,7 @@ use twins::{
 };
 
 mod event_hubs;
+mod files;
 
 use crate::auth::OperatorRefusal;
 use crate::https::Refusal;

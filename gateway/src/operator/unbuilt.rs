@@ -22,11 +22,7 @@ pub(super) async fn digital_twins() -> Refusal {
 }
 
 pub(super) async fn feedback() -> Refusal {
-    not_built("feedback on commands and file notifications")
-}
-
-pub(super) async fn device_https() -> Refusal {
-    not_built("files of devices over HTTPS")
+    not_built("feedback on commands")
 }
 
 fn not_built(what: &str) -> Refusal {

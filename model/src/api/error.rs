@@ -47,6 +47,8 @@ error_codes! {
     IotHubUnauthorized = 401_003 => 401,
     /// The queue of commands is full.
     DeviceMaximumQueueDepthExceeded = 403_004 => 403,
+    /// As many file uploads of the device are under way as may.
+    DeviceMaximumActiveFileUploadLimitExceeded = 403_006 => 403,
     /// An expiry in the past or too far ahead.
     InvalidMessageExpiryTime = 403_009 => 403,
     /// The device is disabled.

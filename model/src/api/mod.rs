@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod event_hub;
 mod feedback;
+mod file;
 mod identity;
 mod method;
 mod trust;
@@ -24,6 +25,7 @@ pub use event_hub::{
     PartitionInfo,
 };
 pub use feedback::{FEEDBACK_CONTENT_TYPE, FeedbackRecord, FeedbackStatus};
+pub use file::{FileInfo, FileLink, FileNotification, FileUploadEnded, FileUploadRequest, FileUploadStarted};
 pub use identity::{
     Authentication, AuthenticationType, BulkError, BulkItem, BulkResult, Capabilities, ConnectionState, Device, Module, Status,
     SymmetricKey, X509Thumbprint,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::handle::Twins;
-use crate::store::{FEEDBACK_QUEUE, Stop, Unit};
+use crate::store::{FEEDBACK_QUEUE, FILE_NOTIFICATION_QUEUE, Stop, Unit};
 
 /// Commands that one sweep dead-letters, and locks it takes back, so that others get between.
 const SWEPT_MAX: usize = 512;
@@ -71,6 +71,7 @@ impl Unit<'_> {
         self.form_messages()?;
         self.expire_messages()?;
         let has_feedback = back.remove(&FEEDBACK_QUEUE) | self.agenda.message_since.take().is_some();
+        back.remove(&FILE_NOTIFICATION_QUEUE);
         let available = back.into_iter().filter_map(|id| self.identity_with_commands(id).transpose());
         let available = available.collect::<Result<_, Stop<StoreError>>>()?;
         Ok(Swept { expired, available, has_feedback, next: self.agenda.next(self.locks.next_end()) })
@@ -82,6 +83,8 @@ impl Unit<'_> {
         for (queue, expiry) in &ended {
             match *queue {
                 FEEDBACK_QUEUE => self.agenda.note_message(*expiry),
+                // Looked for whenever one is asked for, and at no other time.
+                FILE_NOTIFICATION_QUEUE => {}
                 _ => self.agenda.note_command(*expiry),
             }
         }

@@ -12,6 +12,7 @@ const SCRIPTS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../migrations/0001_initial.sql")),
     (2, "event hub settings", include_str!("../migrations/0002_event_hub_settings.sql")),
     (3, "command feedback", include_str!("../migrations/0003_command_feedback.sql")),
+    (4, "file uploads", include_str!("../migrations/0004_file_uploads.sql")),
 ];
 
 /// Runs the scripts that the database at `path` has not seen, creating it when absent.

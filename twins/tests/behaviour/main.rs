@@ -9,6 +9,7 @@ mod dead_letters;
 mod definitions;
 mod durability;
 mod event_hubs;
+mod file_uploads;
 mod queue;
 mod registry;
 mod twin_changes;
