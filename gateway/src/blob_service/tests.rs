@@ -4,11 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::https::test_hub::{Answered, HOST, TestHub};
@@ -269,7 +268,7 @@ async fn a_body_that_is_not_what_was_said_leaves_nothing() {
         assert_eq!(storage_code(&hub.answer(ask).await), refused(status, code));
     }
     let broken = stream::iter([Ok(Bytes::from("hel")), Err(std::io::Error::other("gone"))]);
-    let answered = hub.answer(ask("").stream(Body::from_stream(broken))).await;
+    let answered = hub.answer(ask("").stream(broken)).await;
     assert_eq!(storage_code(&answered), refused(400, "InvalidInput"));
     assert!(!on_disk(&hub, "uploads").exists());
     assert_eq!(left_over(&hub), Vec::<String>::new());
@@ -288,7 +287,7 @@ async fn a_file_and_all_files_have_their_bounds() {
     let large = "x".repeat(8193);
     assert_eq!(storage_code(&put(&hub, &begun.path, &large).await), refused(413, "RequestBodyTooLarge"));
     let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 1000])));
-    let answered = hub.answer(hub.ask(&format!("PUT {}", begun.path)).anonymous().stream(Body::from_stream(endless))).await;
+    let answered = hub.answer(hub.ask(&format!("PUT {}", begun.path)).anonymous().stream(endless)).await;
     assert_eq!(storage_code(&answered), refused(413, "RequestBodyTooLarge"));
     assert_eq!(left_over(&hub), Vec::<String>::new());
     for name in ["b", "c", "d"] {
@@ -315,7 +314,8 @@ async fn a_body_that_drips_is_cut_off() {
         tokio::time::sleep(Duration::from_secs(20)).await;
         Some((Ok::<_, std::io::Error>(Bytes::from("x")), ()))
     });
-    for body in [Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()), Body::from_stream(drip)] {
+    let nothing = stream::pending::<Result<Bytes, std::io::Error>>();
+    for body in [nothing.boxed(), drip.boxed()] {
         let answered = hub.answer(hub.ask(&format!("PUT {}", begun.path)).anonymous().stream(body)).await;
         assert_eq!(storage_code(&answered), refused(408, "OperationTimedOut"));
     }

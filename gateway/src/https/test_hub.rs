@@ -227,11 +227,6 @@ impl Ask {
         self.header(IF_MATCH.as_str(), etag)
     }
 
-    pub(crate) fn stream(mut self, body: Body) -> Self {
-        *self.request.body_mut() = body;
-        self
-    }
-
     pub(crate) fn body(mut self, body: &str) -> Self {
         *self.request.body_mut() = Body::from(body.to_owned());
         self

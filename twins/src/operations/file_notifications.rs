@@ -87,7 +87,7 @@ impl Unit<'_> {
         let mut queue = CommandQueue::new(self.notification_entry(sequence)?.into_iter().collect());
         let settled = queue.settle(lock, settlement, self.now(), self.settings.feedback.delivery_count_max);
         match settled.map_err(|lost| Stop::Refused(lost.into()))? {
-            Settled::Completed { sequence } => self.delete_notification(sequence)?,
+            Settled::Completed(entry) => self.delete_notification(entry.sequence)?,
             Settled::DeadLettered { sequence, reason } => self.drop_notification(sequence, dropped(reason))?,
             Settled::Requeued(entry) => self.requeue_notification(&entry)?,
         }

@@ -38,7 +38,7 @@ async fn an_upload_is_under_way_until_it_ends_and_across_restarts() {
     assert_eq!(upload.id.len(), 32);
     let twins = home.reopen(twins).await;
     assert_eq!(twins.file_upload(&upload.id).await.expect("read"), Some(upload.clone()));
-    assert_eq!(twins.file_uploads().await.expect("read"), [upload.id.clone()]);
+    assert_eq!(twins.file_uploads().await.expect("read"), std::slice::from_ref(&upload.id));
     assert_eq!(twins.end_file_upload(&device_id("e"), &upload.id, None).await, Err(EndFileUploadError::Unknown), "another device's");
     twins.end_file_upload(&device_id("d"), &upload.id, None).await.expect("ended");
     assert_eq!(twins.file_upload(&upload.id).await.expect("read"), None);
