@@ -107,6 +107,7 @@ mod index;
 mod inspect;
 mod keeper;
 mod log;
+mod opening;
 mod partition;
 mod producers;
 mod reader;
