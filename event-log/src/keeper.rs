@@ -89,10 +89,11 @@ pub(crate) fn run(shared: &Shared) {
 
 fn keep_house(shared: &Shared) -> io::Result<()> {
     loop {
-        // Retention first: it needs no room and makes some.
-        keep_retention(shared)?;
+        // Retention first: it needs no room and makes some. What it cannot remove must not keep
+        // segments from being sealed.
+        let retained = keep_retention(shared);
         if shared.keeper_bell.is_closing() || !seal_oldest(shared)? {
-            return Ok(());
+            return retained.map(drop);
         }
     }
 }

@@ -93,8 +93,8 @@
 
 mod batch;
 mod catalogue;
-mod config;
 mod codec;
+mod config;
 mod counters;
 mod disk;
 mod error;
@@ -107,6 +107,7 @@ mod index;
 mod inspect;
 mod keeper;
 mod log;
+mod opening;
 mod partition;
 mod producers;
 mod reader;
@@ -137,9 +138,7 @@ pub use disk::{DirectoryLock, Disk, DiskFile, ReadOnlyDisk, RealDisk};
 pub use disk::{Faults, FaultyDisk};
 pub use error::{DefineError, LogFailed, LostRange, OpenError, ReadError, ReaderError, RemoveError, StageError, UnknownPartition};
 pub use health::Health;
-pub use inspect::{
-    Damage, Damaged, FileKind, FileReport, InspectError, InspectedBatch, LogReport, PartitionReport, Selection, inspect,
-};
+pub use inspect::{Damage, Damaged, FileKind, FileReport, InspectError, InspectedBatch, LogReport, PartitionReport, Selection, inspect};
 pub use log::EventLog;
 pub use partition::PartitionProperties;
 pub use reader::{Reader, Start};

@@ -1,33 +1,31 @@
 //! The handle of the log.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
-use tokio::sync::Semaphore;
 
 use crate::batch::{Batch, Origin};
 use crate::config::{Config, EventHubDefinition};
-use crate::counters::{Counters, Statistics};
+use crate::counters::Statistics;
 use crate::disk::{DirectoryLock, Disk};
 use crate::error::{DefineError, LogFailed, OpenError, ReadError, ReaderError, RemoveError, StageError, UnknownPartition};
-use crate::health::{Health, HealthState};
-use crate::hubs::{self, Hubs};
-use crate::keeper::{self, Bell, Keeper};
+use crate::health::Health;
+use crate::opening::{self, Opened};
 use crate::partition::PartitionProperties;
 use crate::reader::{Reader, Start};
-use crate::recovery::{RecoveryReport, recover};
+use crate::recovery::RecoveryReport;
 use crate::recycle::Workshop;
 use crate::shared::Shared;
 use crate::spare::SpareSegments;
-use crate::staging::{self, AppendPermit, Staging};
+use crate::staging::{self, AppendPermit};
 use crate::sync::{lock, read};
-use crate::tail::Tail;
 use crate::ticket::Ticket;
 use crate::timestamps::{self, TimestampedOffset};
 use crate::writer::Writer;
+use crate::{hubs, keeper};
 
 /// The log. A clone is another handle of the same; the last one dropped closes it.
 #[derive(Clone)]
@@ -68,12 +66,13 @@ impl EventLog {
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let failed = |source| OpenError::Disk { operation: "starting a thread for", path: directory.to_owned(), source };
         let start = |workshop: &Arc<Workshop>| SpareSegments::background(Arc::clone(workshop));
-        let (shared, writer, lock, report) = open_with(directory, disk, config, clock, hubs, |workshop| start(workshop).map_err(failed))?;
+        let opened = opening::open(directory, disk, config, clock, hubs, |workshop| start(workshop).map_err(failed))?;
+        let Opened { shared, writer, directory_lock, report } = opened;
         let own = Arc::clone(&shared);
         let keeper = thread::Builder::new().name("log-sealer".into()).spawn(move || keeper::run(&own)).map_err(failed)?;
         let writer = thread::Builder::new().name("log-writer".into()).spawn(move || writer.run());
         let writer = writer.inspect_err(|_| shared.keeper_bell.close()).map_err(failed)?;
-        Ok((Self::with(shared, Drive::Threads { writer, keeper }, lock), report))
+        Ok((Self::with(shared, Drive::Threads { writer, keeper }, directory_lock), report))
     }
 
     /// Opens a log without threads: groups are committed by [`EventLog::commit_staged`], segments
@@ -91,8 +90,8 @@ impl EventLog {
         hubs: &[EventHubDefinition],
     ) -> Result<(Self, RecoveryReport), OpenError> {
         let inline = |workshop: &Arc<Workshop>| Ok(SpareSegments::inline(Arc::clone(workshop)));
-        let (shared, writer, lock, report) = open_with(directory, disk, config, clock, hubs, inline)?;
-        Ok((Self::with(shared, Drive::Manual(Box::new(writer)), lock), report))
+        let Opened { shared, writer, directory_lock, report } = opening::open(directory, disk, config, clock, hubs, inline)?;
+        Ok((Self::with(shared, Drive::Manual(Box::new(writer)), directory_lock), report))
     }
 
     fn with(shared: Arc<Shared>, drive: Drive, lock: DirectoryLock) -> Self {
@@ -366,72 +365,4 @@ impl std::fmt::Debug for EventLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EventLog").field("directory", &self.handle.shared.directory).finish_non_exhaustive()
     }
-}
-
-fn claim(disk: &dyn Disk, directory: &Path) -> Result<DirectoryLock, OpenError> {
-    let failed = |operation| move |source| OpenError::Disk { operation, path: directory.to_owned(), source };
-    disk.create_directory(directory).map_err(failed("creating"))?;
-    disk.lock(&directory.join("lock")).map_err(|error| {
-        if error.kind() == std::io::ErrorKind::WouldBlock {
-            OpenError::InUse { directory: directory.to_owned() }
-        } else {
-            failed("locking")(error)
-        }
-    })
-}
-
-/// Everything but the threads.
-fn open_with(
-    directory: &Path,
-    disk: Arc<dyn Disk>,
-    config: Config,
-    clock: Clock,
-    definitions: &[EventHubDefinition],
-    spares: impl FnOnce(&Arc<Workshop>) -> Result<SpareSegments, OpenError>,
-) -> Result<(Arc<Shared>, Writer, DirectoryLock, RecoveryReport), OpenError> {
-    let config = config.checked()?;
-    let directory_lock = claim(&*disk, directory)?;
-    let counters = Arc::new(Counters::default());
-    let workshop = Arc::new(Workshop::new(Arc::clone(&disk), directory, config.segment_bytes, Arc::clone(&counters)));
-    let mut recovered = recover(&workshop)?;
-    let mut health = HealthState::default();
-    recovered.report.lost.iter().for_each(|range| health.note_lost(*range));
-    let id = disk.random();
-    let shared = Arc::new(Shared {
-        disk,
-        directory: directory.to_owned(),
-        config,
-        clock,
-        hubs: RwLock::new(Hubs::default()),
-        undefined: Mutex::new(recovered.positions.take()),
-        staging: Mutex::new(Staging::new(std::mem::take(&mut recovered.producers))),
-        staged: Condvar::new(),
-        refuses: AtomicBool::new(false),
-        budget: Semaphore::new(config.staged_bytes_max),
-        catalogue: RwLock::new(recovered.catalogue),
-        workshop,
-        keeper: Mutex::new(Keeper::default()),
-        keeper_bell: Bell::default(),
-        is_closed: AtomicBool::new(false),
-        health: Mutex::new(health),
-        counters,
-    });
-    for definition in definitions {
-        hubs::define(&shared, *definition, recovered.positions.untraced())?;
-    }
-    let mut undefined: Vec<EventHubId> = lock(&shared.undefined).keys().map(|(hub, _)| *hub).collect();
-    undefined.sort_unstable();
-    undefined.dedup();
-    recovered.report.undefined_hubs = undefined;
-    let writer = Writer {
-        shared: Arc::clone(&shared),
-        segment: recovered.active,
-        next_group: recovered.next_group,
-        id,
-        last_time: recovered.positions.last_time().unwrap_or(Timestamp::NEVER),
-        tail: Tail::new(config.tail_bytes_max),
-        spares: spares(&shared.workshop)?,
-        patient_until: Timestamp::NEVER,
-    };
-    Ok((shared, writer, directory_lock, recovered.report))
 }

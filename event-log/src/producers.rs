@@ -25,8 +25,8 @@ use thiserror::Error;
 use crate::batch::{ProducerStamp, StoredBatch};
 use crate::partition::PartitionKey;
 use crate::ticket::GroupState;
-#[allow(unused_imports, reason = "for the files of sealed segments, which carry snapshots")]
-pub(crate) use snapshot::MalformedSnapshot;
+#[cfg(test)]
+use snapshot::MalformedSnapshot;
 
 /// Batches of a producer to a partition that are recognized when they come again; Kafka's number.
 pub(crate) const BATCHES_KEPT: usize = 5;

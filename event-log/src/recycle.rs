@@ -74,9 +74,19 @@ impl Workshop {
             self.counters.note_recycled();
             return Ok(file);
         }
-        let file = segment::prepare(&*self.disk, &self.directory, epoch, self.segment_bytes)?;
+        let prepared = segment::prepare(&*self.disk, &self.directory, epoch, self.segment_bytes);
+        let file = prepared.inspect_err(|_| self.discard(epoch))?;
         self.counters.note_zeroed();
         Ok(file)
+    }
+
+    /// Removes a file that could not be prepared: on a full disk the room it takes is what sealing
+    /// needs, and sealing is what makes a spare.
+    fn discard(&self, epoch: u64) {
+        let removed = self.disk.remove(&segment::path(&self.directory, epoch));
+        if let Err(error) = removed.and_then(|()| self.disk.sync_directory(&self.directory)) {
+            tracing::debug!(epoch, %error, "an unfinished segment stays behind until it is prepared again");
+        }
     }
 
     fn next_spare(&self) -> Option<Spare> {

@@ -57,7 +57,8 @@ fn expendable(files: &[Facts], retention: Retention, now: Timestamp) -> usize {
     }
 }
 
-/// Removes what retention lets go; returns how many files went. Runs under the keeper's lock.
+/// Removes what retention lets go; returns how many files went. A file that cannot be removed
+/// holds up those after it, not other hubs'. Runs under the keeper's lock.
 pub(crate) fn apply(shared: &Shared) -> io::Result<usize> {
     let hubs: Vec<_> = {
         let hubs = read(&shared.hubs);
@@ -65,21 +66,27 @@ pub(crate) fn apply(shared: &Shared) -> io::Result<usize> {
         hubs.sort_unstable_by_key(|(id, ..)| *id);
         hubs
     };
-    let now = shared.clock.now();
-    let mut removed = 0;
+    let (mut removed, mut failed) = (0, None);
     for (hub, retention, partitions) in hubs {
-        let files = read(&shared.catalogue).files(hub).to_vec();
-        let facts: Vec<Facts> = files.iter().map(|file| facts(file, &partitions)).collect();
-        for file in files.iter().take(expendable(&facts, retention, now)) {
-            remove_oldest(shared, hub, &partitions, file)?;
-            removed += 1;
+        if let Err(error) = apply_to(shared, hub, retention, &partitions, &mut removed) {
+            failed.get_or_insert(error);
         }
     }
     if removed > 0 {
         // A writer that found the disk full tries again.
         shared.staged.notify_one();
     }
-    Ok(removed)
+    failed.map_or(Ok(removed), Err)
+}
+
+fn apply_to(shared: &Shared, hub: EventHubId, retention: Retention, partitions: &[Arc<Partition>], removed: &mut usize) -> io::Result<()> {
+    let files = read(&shared.catalogue).files(hub).to_vec();
+    let facts: Vec<Facts> = files.iter().map(|file| facts(file, partitions)).collect();
+    for file in files.iter().take(expendable(&facts, retention, shared.clock.now())) {
+        remove_oldest(shared, hub, partitions, file)?;
+        *removed += 1;
+    }
+    Ok(())
 }
 
 fn facts(file: &SealedFile, partitions: &[Arc<Partition>]) -> Facts {

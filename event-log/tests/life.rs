@@ -8,54 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::{
-    Config, DefineError, Disk, EventHubDefinition, EventLog, Faults, FaultyDisk, Health, LogFailed, ReadError, Retention, Start,
-};
-use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
-use support::{HUB, P0, P1, batch_at, drain, event, hub, kept, manual_clock, read_all, small, stage, stage_in, start_of_time};
-
-struct Bench {
-    disk: FaultyDisk,
-    clock: Clock,
-    log: EventLog,
-}
-
-/// A log without threads whose segments take 64 KiB.
-fn bench(hubs: &[EventHubDefinition]) -> Bench {
-    let (disk, clock) = (FaultyDisk::new(7), manual_clock());
-    let log = open(&disk, &clock, hubs);
-    Bench { disk, clock, log }
-}
-
-fn open(disk: &FaultyDisk, clock: &Clock, hubs: &[EventHubDefinition]) -> EventLog {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    EventLog::open_manual(Path::new("log"), disk, small(), clock.clone(), hubs).expect("opens").0
-}
-
-impl Bench {
-    /// Commits groups of 4 KiB in one partition until so many segments more are begun.
-    fn fill_segments(&self, hub: EventHubId, partition: PartitionId, segments: u64) {
-        let end = self.log.statistics().segments + segments;
-        while self.log.statistics().segments < end {
-            stage_in(&self.log, hub, partition, &["x".repeat(4000).as_str()]);
-            assert!(self.log.commit_staged());
-        }
-    }
-
-    fn seal_all(&self) {
-        while self.log.seal_oldest().expect("sealed") {}
-    }
-
-    fn files(&self, extension: &str) -> Vec<String> {
-        let paths = self.disk.paths();
-        let named = paths.iter().filter(|path| path.extension().is_some_and(|name| name == extension));
-        named.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
-    }
-
-    fn first(&self, partition: PartitionId) -> i64 {
-        self.log.partition(HUB, partition).expect("known").first.0
-    }
-}
+use event_log::{Config, DefineError, Disk, EventLog, Faults, Health, ReadError, Retention, Start};
+use model::{EventHubId, SequenceNumber, Timestamp};
+use support::{HUB, P0, P1, batch_at, bench, drain, event, hub, kept, manual_clock, open, read_all, small, stage, stage_in, start_of_time};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -250,69 +205,6 @@ fn last_group(content: &[u8]) -> usize {
 }
 
 #[test]
-fn a_full_disk_refuses_gives_the_numbers_again_and_goes_on_by_itself_when_there_is_room() {
-    let bench = bench(&[hub(1, 1)]);
-    bench.disk.set_faults(Faults { capacity: Some(100 * 1024), ..Faults::default() });
-    let mut durable = 0;
-    let refused = loop {
-        let ticket = stage(&bench.log, P0, &["x".repeat(4000).as_str()]);
-        bench.log.commit_staged();
-        match ticket.try_get().expect("resolved") {
-            Ok(_) => durable += 1,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(refused, LogFailed::Full { .. }), "{refused}");
-    assert!(matches!(bench.log.health(), Health::Full { .. }));
-    assert!(matches!(bench.log.try_reserve(1), Err(LogFailed::Full { .. })));
-    assert_eq!(read_all(&bench.log, P0).len(), durable);
-    assert_eq!(bench.log.statistics().staged_bytes, 0);
-    assert!(!bench.log.commit_staged(), "still full");
-    bench.disk.set_faults(Faults::default());
-    bench.log.commit_staged();
-    assert_eq!(bench.log.health(), Health::Healthy);
-    let ticket = stage(&bench.log, P0, &["later"]);
-    bench.log.commit_staged();
-    assert_eq!(ticket.try_get().expect("resolved").expect("durable").first().0, durable as i64);
-    drop(bench.log);
-    assert_eq!(read_all(&open(&bench.disk, &bench.clock, &[hub(1, 1)]), P0).len(), durable + 1);
-}
-
-#[test]
-fn retention_goes_on_while_the_disk_is_full_and_makes_room() {
-    let bench = bench(&[kept(1, 1, Retention::Limits { time: seconds(10), bytes: None })]);
-    bench.fill_segments(HUB, P0, 4);
-    bench.seal_all();
-    let used: u64 = bench.disk.paths().iter().map(|path| bench.disk.content(path).len() as u64).sum();
-    bench.disk.set_faults(Faults { capacity: Some(used), ..Faults::default() });
-    while bench.log.try_reserve(1).is_ok() {
-        stage(&bench.log, P0, &["x".repeat(4000).as_str()]);
-        bench.log.commit_staged();
-    }
-    bench.clock.advance(seconds(11));
-    assert_eq!(bench.log.keep_retention().expect("works"), 4);
-    bench.log.commit_staged();
-    assert_eq!(bench.log.health(), Health::Healthy);
-    bench.fill_segments(HUB, P0, 1);
-}
-
-#[tokio::test]
-async fn a_log_with_threads_tries_again_by_itself_after_a_full_disk() {
-    let disk = FaultyDisk::new(1);
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let log = EventLog::open(Path::new("log"), shared, small(), manual_clock(), &[hub(1, 1)]).expect("opens").0;
-    disk.set_faults(Faults { capacity: Some(100 * 1024), ..Faults::default() });
-    while stage(&log, P0, &["x".repeat(4000).as_str()]).await.is_ok() {}
-    assert!(matches!(log.reserve(1).await, Err(LogFailed::Full { .. })));
-    disk.set_faults(Faults::default());
-    while log.reserve(1).await.is_err() {
-        tokio::task::yield_now().await;
-    }
-    stage(&log, P0, &["later"]).await.expect("durable");
-    assert_eq!(log.health(), Health::Healthy);
-}
-
-#[test]
 fn offsets_are_found_by_record_timestamp_in_sealed_files_and_segments_alike() {
     let bench = bench(&[hub(1, 2)]);
     // Two steps forward, one back: the producer's clock is its own.
@@ -406,4 +298,40 @@ fn a_config_of_another_size_uses_no_spare_of_the_old_one() {
     let log = EventLog::open_manual(Path::new("log"), disk, config, bench.clock.clone(), &[hub(1, 1)]).expect("opens").0;
     assert_eq!(bench.files("spare"), Vec::<String>::new());
     assert_eq!(read_all(&log, P0), expected);
+}
+
+#[test]
+fn a_seek_by_time_finds_no_gap_where_its_segment_was_sealed_before_the_first_read() {
+    let bench = bench(&[hub(1, 1)]);
+    for number in 0..3 {
+        stage(&bench.log, P0, &[&format!("early {number}")]);
+        bench.log.commit_staged();
+    }
+    bench.clock.advance(seconds(3600));
+    bench.log.commit_staged();
+    let time = start_of_time().saturating_add(seconds(3600));
+    // More than the tail holds.
+    for _ in 0..4 {
+        stage(&bench.log, P0, &["x".repeat(4000).as_str()]);
+        bench.log.commit_staged();
+    }
+    let mut reader = bench.log.reader(HUB, P0, Start::EnqueuedAt(time)).expect("a reader");
+    bench.seal_all();
+    assert_eq!(drain(&mut reader, 1), read_all(&bench.log, P0)[3..]);
+    assert_eq!(bench.log.health(), Health::Healthy);
+}
+
+#[test]
+fn a_file_that_cannot_be_removed_keeps_no_other_event_hubs_files() {
+    let limits = Retention::Limits { time: seconds(10), bytes: None };
+    let bench = bench(&[kept(1, 1, limits), kept(2, 1, limits)]);
+    stage_in(&bench.log, EventHubId(2), P0, &["other"]);
+    bench.fill_segments(HUB, P0, 1);
+    bench.seal_all();
+    bench.clock.advance(seconds(11));
+    bench.disk.set_faults(Faults { fail_call: Some(bench.disk.calls() + 1), ..Faults::default() });
+    bench.log.keep_retention().expect_err("the first file stays");
+    assert_eq!(bench.files("sealed"), ["00000000000000000001-0000000001.sealed"]);
+    assert_eq!(bench.log.keep_retention().expect("works again"), 1);
+    assert_eq!(bench.files("sealed"), Vec::<String>::new());
 }

@@ -34,7 +34,7 @@ mod tests;
 
 pub(crate) use access::EventHubGrant;
 pub(crate) use configured::{ConfiguredEventHub, EnsureEventHubError, ensure};
-pub(crate) use in_log::definition;
+pub(crate) use in_log::{INTERNAL, definition};
 
 /// The event hubs of this hub. Cheap to clone.
 ///
@@ -77,7 +77,7 @@ impl EventHubs {
     /// # Errors
     /// [`StoreError`].
     pub(crate) async fn open(twins: Twins, log: EventLog, drain: Drain, undefined: &[EventHubId]) -> Result<Self, StoreError> {
-        for id in undefined.iter().filter(|id| **id != in_log::INTERNAL) {
+        for id in undefined.iter().filter(|id| **id != INTERNAL) {
             tracing::info!(event_hub = id.0, "removing the events of an event hub that was deleted");
             in_log::remove(&log, *id).await;
         }

@@ -34,7 +34,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::drain::Drain;
-use crate::event_hubs::EventHubs;
+use crate::event_hubs::{EventHubs, INTERNAL};
 use coordinator::Coordinator;
 use producer_ids::ProducerIds;
 use store::Store;
@@ -96,7 +96,7 @@ struct Inner {
 
 /// The internal event hub as the log has to know it before [`Groups::open`].
 pub(crate) fn internal_event_hub() -> EventHubDefinition {
-    EventHubDefinition { id: store::INTERNAL, partitions: PartitionCount::ONE, retention: Retention::Released }
+    EventHubDefinition { id: INTERNAL, partitions: PartitionCount::ONE, retention: Retention::Released }
 }
 
 impl Groups {

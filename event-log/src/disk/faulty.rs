@@ -1,5 +1,7 @@
 //! A disk in memory that tears, loses, fails and fills on request, all of it decided by a seed.
 
+mod content;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,9 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{DirectoryLock, Disk, DiskFile};
 use crate::sync::lock;
-
-/// What a disk writes at once: a power cut keeps or loses sectors of this size, each for itself.
-const SECTOR_BYTES: usize = 512;
+use content::Content;
 
 /// What goes wrong, and when. Calls that change something are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,14 +43,6 @@ struct State {
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
     claimed: BTreeSet<PathBuf>,
-}
-
-#[derive(Default)]
-struct Content {
-    current: Vec<u8>,
-    durable: Vec<u8>,
-    /// Sectors that differ.
-    pending: BTreeSet<usize>,
 }
 
 impl FaultyDisk {
@@ -212,34 +204,6 @@ impl State {
 
     fn used_bytes(&self) -> u64 {
         self.names.values().filter_map(|id| self.files.get(id)).map(|file| file.current.len() as u64).sum()
-    }
-}
-
-impl Content {
-    fn write(&mut self, at: usize, bytes: &[u8]) {
-        let end = at + bytes.len();
-        if self.current.len() < end {
-            self.current.resize(end, 0);
-        }
-        if let Some(slot) = self.current.get_mut(at..end) {
-            slot.copy_from_slice(bytes);
-        }
-        self.pending.extend(at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
-    }
-
-    fn sync(&mut self) {
-        self.durable.resize(self.current.len(), 0);
-        for sector in std::mem::take(&mut self.pending) {
-            self.keep(sector);
-        }
-    }
-
-    fn keep(&mut self, sector: usize) {
-        let at = sector * SECTOR_BYTES;
-        let end = (at + SECTOR_BYTES).min(self.current.len()).min(self.durable.len());
-        if let (Some(from), Some(to)) = (self.current.get(at..end), self.durable.get_mut(at..end)) {
-            to.copy_from_slice(from);
-        }
     }
 }
 

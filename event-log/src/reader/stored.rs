@@ -119,7 +119,11 @@ impl Search {
     }
 
     fn run_sealed(&self, file: &SealedFile, found: &mut Found) -> std::io::Result<Step> {
-        let Some(mut place) = self.sealed_place(file, found.position)? else { return Ok(Step::On) };
+        let Some(mut place) = self.sealed_place(file, found.position)? else {
+            // Of what is left in the file, everything was appended too early.
+            found.position = file.part(self.key.1).map_or(found.position, |part| found.position.max(part.end.min(self.end)));
+            return Ok(Step::On);
+        };
         if self.not_before.is_some() {
             // What lies before the place was appended too early.
             found.position = found.position.max(place.sequence());
@@ -137,7 +141,7 @@ impl Search {
                     found.position = batch.end();
                 } else if batch.base > found.position {
                     return Ok(if found.batches.is_empty() { found.note_gap(batch.base) } else { Step::Done });
-                } else if found.push(batch, self.bytes_max) == Step::Done {
+                } else if self.take(batch, found) == Step::Done {
                     return Ok(Step::Done);
                 }
             }
@@ -214,26 +218,27 @@ impl Search {
             if batch.base > found.position {
                 return if found.batches.is_empty() { found.note_gap(batch.base) } else { Step::Done };
             }
-            if found.push(batch, self.bytes_max) == Step::Done {
+            if self.take(batch, found) == Step::Done {
                 return Step::Done;
             }
         }
         Step::On
     }
+
+    /// Takes a batch; done when it does not fit any more, or nothing will after it.
+    fn take(&self, batch: StoredBatch, found: &mut Found) -> Step {
+        if !found.batches.is_empty() && found.bytes + batch.bytes.len() > self.bytes_max {
+            return Step::Done;
+        }
+        found.bytes += batch.bytes.len();
+        found.position = batch.end();
+        found.batches.push(batch);
+        // Behind the end there is nothing to look for, however much of other partitions follows.
+        if found.bytes < self.bytes_max && found.position < self.end { Step::On } else { Step::Done }
+    }
 }
 
 impl Found {
-    /// Takes a batch; done when it does not fit any more, or nothing will after it.
-    fn push(&mut self, batch: StoredBatch, bytes_max: usize) -> Step {
-        if !self.batches.is_empty() && self.bytes + batch.bytes.len() > bytes_max {
-            return Step::Done;
-        }
-        self.bytes += batch.bytes.len();
-        self.position = batch.end();
-        self.batches.push(batch);
-        if self.bytes < bytes_max { Step::On } else { Step::Done }
-    }
-
     fn note_gap(&mut self, end: SequenceNumber) -> Step {
         if self.position < end {
             self.lost_from = Some(self.position);

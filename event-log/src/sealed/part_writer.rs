@@ -13,9 +13,7 @@ use crate::batch::StoredBatch;
 use crate::disk::{DiskFile, write_all_at};
 use crate::error::LostRange;
 use crate::format::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader, finish_frame};
-
-/// Where a batch has its largest record timestamp, see [`crate::batch`].
-const RECORD_TIME_MAX_AT: usize = 35;
+use crate::timestamps::record_time_max;
 
 /// What the kernel's cache of a file is made of.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -154,10 +152,4 @@ impl PartWriter {
             self.lost.push(LostRange { hub, partition, from: self.next, to: SequenceNumber(sequence.0 - 1) });
         }
     }
-}
-
-/// The largest record timestamp that a verified batch's header has.
-fn record_time_max(batch: &[u8]) -> Timestamp {
-    let field = batch.get(RECORD_TIME_MAX_AT..).and_then(|bytes| bytes.first_chunk::<8>());
-    field.map_or(Timestamp::NEVER, |bytes| Timestamp::from_milliseconds(i64::from_be_bytes(*bytes)))
 }

@@ -222,5 +222,12 @@ fn batch_of(header: &FrameHeader, frame: &Bytes) -> Option<StoredBatch> {
     let bytes = (range.end <= frame.len()).then(|| frame.slice(range))?;
     let batch = verify(&bytes).ok()?;
     let FrameHeader { base, count, append_time, origin, .. } = *header;
-    (batch.base == base.0 && u32::try_from(batch.count) == Ok(count)).then_some(StoredBatch { base, count, append_time, origin, wanted: base, bytes })
+    (batch.base == base.0 && u32::try_from(batch.count) == Ok(count)).then_some(StoredBatch {
+        base,
+        count,
+        append_time,
+        origin,
+        wanted: base,
+        bytes,
+    })
 }

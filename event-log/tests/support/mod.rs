@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::{
-    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, HeaderBlock, Origin, ReadError, Reader, Record, Retention, Start,
-    StoredEvent, Ticket,
+    Batch, BatchBuilder, Config, Disk, EventHubDefinition, EventLog, FaultyDisk, HeaderBlock, Origin, ReadError, Reader, Record, Retention,
+    Start, StoredEvent, Ticket,
 };
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
@@ -103,4 +103,48 @@ pub fn item(event: StoredEvent) -> Item {
 
 pub fn read_all(log: &EventLog, partition: PartitionId) -> Vec<Item> {
     drain(&mut log.reader(HUB, partition, Start::Earliest).expect("a reader"), 4096)
+}
+
+/// A log driven step by step, with its disk and its clock.
+pub struct Bench {
+    pub disk: FaultyDisk,
+    pub clock: Clock,
+    pub log: EventLog,
+}
+
+/// A log without threads whose segments take 64 KiB.
+pub fn bench(hubs: &[EventHubDefinition]) -> Bench {
+    let (disk, clock) = (FaultyDisk::new(7), manual_clock());
+    let log = open(&disk, &clock, hubs);
+    Bench { disk, clock, log }
+}
+
+pub fn open(disk: &FaultyDisk, clock: &Clock, hubs: &[EventHubDefinition]) -> EventLog {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    EventLog::open_manual(Path::new("log"), disk, small(), clock.clone(), hubs).expect("opens").0
+}
+
+impl Bench {
+    /// Commits groups of 4 KiB in one partition until so many segments more are begun.
+    pub fn fill_segments(&self, hub: EventHubId, partition: PartitionId, segments: u64) {
+        let end = self.log.statistics().segments + segments;
+        while self.log.statistics().segments < end {
+            stage_in(&self.log, hub, partition, &["x".repeat(4000).as_str()]);
+            assert!(self.log.commit_staged());
+        }
+    }
+
+    pub fn seal_all(&self) {
+        while self.log.seal_oldest().expect("sealed") {}
+    }
+
+    pub fn files(&self, extension: &str) -> Vec<String> {
+        let paths = self.disk.paths();
+        let named = paths.iter().filter(|path| path.extension().is_some_and(|name| name == extension));
+        named.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
+    }
+
+    pub fn first(&self, partition: PartitionId) -> i64 {
+        self.log.partition(HUB, partition).expect("known").first.0
+    }
 }

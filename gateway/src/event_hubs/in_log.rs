@@ -4,8 +4,8 @@ use event_log::{EventHubDefinition, EventLog, Retention};
 use model::EventHubId;
 use twins::EventHub;
 
-/// The hub's own state. The database gives ids from 1 on.
-pub(super) const INTERNAL: EventHubId = EventHubId(0);
+/// The event hub of the hub's own state. The database gives ids from 1 on.
+pub(crate) const INTERNAL: EventHubId = EventHubId(0);
 
 /// What the log has to know of an event hub.
 pub(crate) fn definition(hub: &EventHub) -> EventHubDefinition {

@@ -2,7 +2,8 @@
 //! event hub and counts once it is durable.
 //!
 //! The table in memory is always that of the last record *staged*; what a record not yet durable
-//! replaced is kept beside it, and that is what readers see. So a copy of the table can be written
+//! replaced is kept beside it, and that is what readers see, and what counts again when the log
+//! refuses the record. So a copy of the table can be written
 //! in pieces, between commits: each piece holds the latest values at its place in the log, whoever
 //! replays the log from the first piece on arrives at the same table, and what lies before it can
 //! be released.
@@ -12,15 +13,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_log::{AppendPermit, Batch, EventLog, Origin, ReadError, StageError, Start, Ticket, UnknownPartition};
 use kafka_proto::group::GroupId;
-use model::{Clock, EventHubId, PartitionId, Timestamp};
+use model::{Clock, EventHubId, PartitionId, SequenceNumber, Timestamp};
 use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::record::{Change, Committed, OffsetKey, UnreadableRecord, batch_of, decode};
 use super::table::{Before, Cursor, Table};
+use crate::event_hubs::INTERNAL;
 
-/// The hub's own state lies in this event hub's only partition.
-pub(super) const INTERNAL: EventHubId = EventHubId(0);
+/// The only partition of the internal event hub.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
 
 /// A copy of the table is written in pieces of about this many bytes.
@@ -85,7 +86,8 @@ struct State {
 #[derive(Debug)]
 struct Pending {
     ticket: Ticket,
-    before: Before,
+    /// Of each change, in order.
+    before: Vec<Before>,
 }
 
 /// Changes with their room in the log.
@@ -112,8 +114,7 @@ impl Store {
                 Ok(batches) => batches,
                 Err(ReadError::Gap(lost)) => {
                     tracing::error!(from = lost.from.0, to = lost.to.0, "damage took committed offsets away");
-                    let skipped = state.table.next_producer_id().saturating_add(PRODUCER_IDS_SKIPPED);
-                    state.table.apply(Change::ProducerIds(skipped));
+                    state.skip_producer_ids();
                     continue;
                 }
                 Err(error) => return Err(error.into()),
@@ -124,6 +125,10 @@ impl Store {
                     state.table.apply(decode(&event?)?);
                 }
             }
+        }
+        // What lies before the first event has gone behind a copy that tells of the ids, or is lost.
+        if log.partition(INTERNAL, PARTITION)?.first > SequenceNumber::FIRST && state.table.next_producer_id() == 0 {
+            state.skip_producer_ids();
         }
         Ok(Self { log, clock, bytes_max, state: Mutex::new(state), grown: Notify::new() })
     }
@@ -154,7 +159,9 @@ impl Store {
         }
         let bytes = prepared.batch.staged_bytes();
         let ticket = self.log.stage(prepared.permit, INTERNAL, PARTITION, prepared.batch, Origin::Hub)?;
-        let before = prepared.changes.into_iter().flat_map(|change| state.table.apply(change)).collect();
+        // The log may just have refused what was staged before, and have room again.
+        state.settle();
+        let before = prepared.changes.into_iter().map(|change| state.table.apply(change)).collect();
         state.pending.push_back(Pending { ticket: ticket.clone(), before });
         state.written += bytes;
         if state.is_compaction_due() {
@@ -188,10 +195,8 @@ impl Store {
     /// One durable offset.
     pub(super) fn offset(&self, key: &OffsetKey) -> Option<Committed> {
         let state = self.settled();
-        match state.replaced().get(key) {
-            Some(before) => before.cloned(),
-            None => state.table.offset(key).cloned(),
-        }
+        let replaced = state.touched().find(|(touched, _)| touched == key);
+        replaced.map_or_else(|| state.table.offset(key).cloned(), |(_, before)| before.clone())
     }
 
     /// Groups that have offsets, durable or about to be.
@@ -227,23 +232,21 @@ impl Store {
     /// The log takes no more.
     pub(super) async fn compact(&self) -> Result<(), StoreError> {
         self.settled().written = 0;
-        let (mut cursor, mut first, mut last) = (Cursor::Offsets(None), None, None);
+        let (mut cursor, mut pieces) = (Cursor::Offsets(None), Vec::new());
         while cursor != Cursor::Done {
             let permit = self.log.reserve(PIECE_PERMIT_BYTES).await.map_err(StageError::from)?;
-            let (ticket, next) = self.stage_piece(permit, &cursor)?;
-            if let Some(ticket) = ticket {
-                first.get_or_insert(ticket.first());
-                last = Some(ticket);
-            }
+            let (piece, next) = self.stage_piece(permit, &cursor)?;
+            pieces.extend(piece);
             cursor = next;
         }
-        // The producer id is always a piece, so there is a first and a last.
-        if let (Some(first), Some(last)) = (first, last) {
-            last.await.map_err(StageError::from)?;
-            // Nobody removes the internal event hub.
-            self.log.release(INTERNAL, PARTITION, first).map_err(StageError::from)?;
+        // The producer id is always a piece, so there is a first.
+        let Some(first) = pieces.first().map(Ticket::first) else { return Ok(()) };
+        // Each of them: the log may have refused one and taken the next.
+        for piece in pieces {
+            piece.await.map_err(StageError::from)?;
         }
-        Ok(())
+        // Nobody removes the internal event hub.
+        Ok(self.log.release(INTERNAL, PARTITION, first).map_err(StageError::from)?)
     }
 
     fn stage_piece(&self, permit: AppendPermit, cursor: &Cursor) -> Result<(Option<Ticket>, Cursor), StoreError> {
@@ -257,28 +260,57 @@ impl Store {
         Ok((Some(ticket), next))
     }
 
-    /// The state, what became durable by now being visible.
+    /// The state as it counts now.
     fn settled(&self) -> MutexGuard<'_, State> {
         // Every change of the state is made whole before anything can panic.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while state.pending.front().is_some_and(|front| matches!(front.ticket.try_get(), Some(Ok(_)))) {
-            state.pending.pop_front();
-        }
+        state.settle();
         state
     }
 }
 
 impl State {
+    /// Damage may have taken along which ids were given out.
+    fn skip_producer_ids(&mut self) {
+        let skipped = self.table.next_producer_id().saturating_add(PRODUCER_IDS_SKIPPED);
+        self.table.apply(Change::ProducerIds(skipped));
+    }
+
     fn is_compaction_due(&self) -> bool {
         self.written > COMPACTED_BYTES_MIN.max(4 * self.table.bytes())
+    }
+
+    /// What became durable by now is visible, what was refused is taken back.
+    fn settle(&mut self) {
+        while let Some(outcome) = self.pending.front().and_then(|front| front.ticket.try_get()) {
+            if outcome.is_err() {
+                return self.take_back();
+            }
+            self.pending.pop_front();
+        }
+    }
+
+    /// The log refuses everything that is not durable at once, so all that is pending was refused.
+    fn take_back(&mut self) {
+        while let Some(refused) = self.pending.pop_back() {
+            refused.before.into_iter().rev().for_each(|before| self.table.take_back(before));
+        }
+    }
+
+    /// Offsets that pending changes touched, as each was before, in order.
+    fn touched(&self) -> impl Iterator<Item = &(OffsetKey, Option<Committed>)> {
+        self.pending.iter().flat_map(|pending| &pending.before).flat_map(|before| &before.offsets)
     }
 
     /// Offsets that are about to change, as they are for now.
     fn replaced(&self) -> HashMap<&OffsetKey, Option<&Committed>> {
         let mut replaced = HashMap::new();
-        for (key, before) in self.pending.iter().flat_map(|pending| &pending.before) {
+        for (key, before) in self.touched() {
             replaced.entry(key).or_insert(before.as_ref());
         }
         replaced
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,12 @@ pub(super) struct Table {
     bytes: usize,
 }
 
-/// The offsets that a change touched, as they were before it.
-pub(super) type Before = Vec<(OffsetKey, Option<Committed>)>;
+/// What a change touched, as it was before.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    pub(super) offsets: Vec<(OffsetKey, Option<Committed>)>,
+    active: Option<(GroupId, Option<Timestamp>)>,
+}
 
 /// How far a walk through the whole table has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,33 +98,47 @@ impl Table {
         changes.iter().map(grows).sum()
     }
 
-    /// Makes a change; gives the offsets that it touched.
+    /// Makes a change; gives what it touched.
     pub(super) fn apply(&mut self, change: Change) -> Before {
         match change {
-            Change::Offset(key, committed) => vec![self.set_offset(key, committed)],
-            Change::Group(group, Some(time)) => {
-                let added = group_bytes(&group);
-                if self.active.insert(group, time).is_none() {
-                    self.bytes += added;
-                }
-                Vec::new()
-            }
+            Change::Offset(key, committed) => Before { offsets: vec![self.set_offset(key, committed)], active: None },
+            Change::Group(group, Some(time)) => Before { offsets: Vec::new(), active: Some(self.set_active(group, Some(time))) },
             Change::Group(group, None) => {
-                if self.active.remove(&group).is_some() {
-                    self.bytes -= group_bytes(&group);
-                }
                 let keys: Vec<_> = self.of_group(&group).map(|(key, _)| key.clone()).collect();
-                keys.into_iter().map(|key| self.set_offset(key, None)).collect()
+                let offsets = keys.into_iter().map(|key| self.set_offset(key, None)).collect();
+                Before { offsets, active: Some(self.set_active(group, None)) }
             }
             Change::EventHubDeleted(hub) => {
                 let keys: Vec<_> = self.offsets.keys().filter(|key| key.hub == hub).cloned().collect();
-                keys.into_iter().map(|key| self.set_offset(key, None)).collect()
+                Before { offsets: keys.into_iter().map(|key| self.set_offset(key, None)).collect(), active: None }
             }
             Change::ProducerIds(next) => {
                 self.next_producer_id = self.next_producer_id.max(next);
-                Vec::new()
+                Before::default()
             }
         }
+    }
+
+    /// Takes the last change back. Producer ids are not: those in between are given to nobody.
+    pub(super) fn take_back(&mut self, before: Before) {
+        for (key, committed) in before.offsets {
+            self.set_offset(key, committed);
+        }
+        if let Some((group, time)) = before.active {
+            self.set_active(group, time);
+        }
+    }
+
+    fn set_active(&mut self, group: GroupId, time: Option<Timestamp>) -> (GroupId, Option<Timestamp>) {
+        let before = match time {
+            Some(time) => {
+                self.bytes += group_bytes(&group);
+                self.active.insert(group.clone(), time)
+            }
+            None => self.active.remove(&group),
+        };
+        self.bytes -= before.map_or(0, |_| group_bytes(&group));
+        (group, before)
     }
 
     fn set_offset(&mut self, key: OffsetKey, committed: Option<Committed>) -> (OffsetKey, Option<Committed>) {
@@ -238,13 +256,25 @@ mod tests {
     #[test]
     fn a_deleted_group_or_event_hub_takes_its_offsets_along_and_no_others() {
         let mut table = filled();
-        assert_eq!(table.apply(Change::Group(group("a"), None)).len(), 3);
+        assert_eq!(table.apply(Change::Group(group("a"), None)).offsets.len(), 3);
         assert_eq!(table.groups(), [group("ab"), group("b")]);
-        assert_eq!(table.apply(Change::EventHubDeleted(EventHubId(2))).len(), 1);
+        assert_eq!(table.apply(Change::EventHubDeleted(EventHubId(2))).offsets.len(), 1);
         assert_eq!((table.groups(), table.event_hubs()), (vec![group("ab")], vec![EventHubId(1)]));
         table.apply(Change::Group(group("ab"), None));
         table.apply(Change::Group(group("b"), None));
         assert_eq!(table.bytes(), 0);
+    }
+
+    #[test]
+    fn changes_taken_back_in_reverse_leave_no_trace() {
+        let mut table = filled();
+        let before = (format!("{table:?}"), table.bytes());
+        let new = Change::Group(group("new"), Some(Timestamp::default()));
+        let changes = [offset("a", 1, 0, 6), offset("a", 1, 0, 7), Change::EventHubDeleted(EventHubId(1)), new];
+        let deleted = ["a", "b"].map(|name| Change::Group(group(name), None));
+        let made: Vec<_> = changes.into_iter().chain(deleted).map(|change| table.apply(change)).collect();
+        made.into_iter().rev().for_each(|change| table.take_back(change));
+        assert_eq!((format!("{table:?}"), table.bytes()), before);
     }
 
     #[test]

@@ -202,8 +202,10 @@ describe('groups', () => {
     await member.commit();
     await hub.restart();
     await write(kafka, topic, numbered(3));
-    await hub.eventually(() => member.records.length >= 6, 'the member reads on');
-    assert.deepEqual(member.records.map(({ offset }) => offset), ['0', '1', '2', '3', '4', '5']);
+    // It joins again and begins where it committed, so records may come twice.
+    const offsets = () => [...new Set(member.records.map(({ offset }) => offset))];
+    await hub.eventually(() => offsets().length >= 6, 'the member reads on');
+    assert.deepEqual(offsets(), ['0', '1', '2', '3', '4', '5']);
   });
 });
 

@@ -291,8 +291,9 @@ class Administration:
 
     def test_a_group_is_listed_and_described(self):
         topic, name = kafka_hub.topic(), hub.unique("group")
+        self.client.write(topic, numbered(1))
         member = self.client.member(name, topic)
-        settle([member], member.assigned, "the member has its partition")
+        settle([member], lambda: member.records, "the member reads")
         self.assertIn(name, self.client.groups())
         self.assertEqual(self.client.group(name), ("Stable", 1))
         self.assertIn(name, hub.service("GET", f"/eventHubs/{topic}/groups", expect=200).text)
