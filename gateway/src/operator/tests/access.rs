@@ -120,7 +120,6 @@ async fn unknown_paths_wrong_methods_and_what_is_not_built_are_told_apart() {
         ("PATCH /digitalTwins/d", 501, "NotImplemented"),
         ("GET /messages/serviceBound/feedback", 501, "NotImplemented"),
         ("POST /messages/servicebound/feedback/x/abandon", 501, "NotImplemented"),
-        ("POST /devices/d/files/notifications", 501, "NotImplemented"),
         ("GET /$iothub/websocket", 400, "ArgumentInvalid"),
     ] {
         check(&hub, hub.ask(line), status, code).await;
