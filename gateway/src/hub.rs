@@ -14,8 +14,8 @@ use twins::{EventHub, StoredCa, Twins};
 
 use crate::drain::Drain;
 use crate::event_hubs::{self, EventHubs};
-use crate::groups::{self, Groups};
 use crate::files::{FileSettings, Files, OpenFilesError};
+use crate::groups::{self, Groups};
 use crate::kafka::{self, Advertised};
 use crate::mqtt::Sessions;
 use crate::observe::Metrics;

@@ -111,7 +111,9 @@ fn hint_for(refusal: &Refusal) -> Option<&'static str> {
         "IotHubUnauthorizedAccess" => "the policy of the connection string lacks the right; use one that has it",
         "DeviceNotFound" => "`hubctl device list` shows the devices there are",
         "ModuleNotFound" => "`hubctl module list DEVICE` shows the modules there are",
-        "ResourceNotFound" => "`hubctl hub list` shows the event hubs there are, `hubctl ca list` the certificate authorities, `hubctl file list` the files",
+        "ResourceNotFound" => {
+            "`hubctl hub list` shows the event hubs there are, `hubctl ca list` the certificate authorities, `hubctl file list` the files"
+        }
         "DeviceAlreadyExists" => "`hubctl device show` shows it; `hubctl device update` changes it",
         "PreconditionFailed" => "it changed meanwhile: show it again and repeat with its new etag",
         "DeviceNotOnline" => "methods need the device connected and listening for them; `hubctl command send` queues instead",
