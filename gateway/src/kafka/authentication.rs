@@ -14,6 +14,7 @@ use model::limits::HANDSHAKE_TIMEOUT;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::connection::IDLE_TIMEOUT;
 use super::frames::{FrameError, FrameReader, FrameWriter};
 use super::session::{Advertised, Session};
 use super::{connection, reason};
@@ -46,6 +47,9 @@ pub(super) enum Refusal {
     /// It took too long.
     #[error("it had not authenticated within {} s", HANDSHAKE_TIMEOUT.as_secs())]
     TimedOut,
+    /// Its certificate let it in, and it wanted nothing.
+    #[error("nothing was asked for for {} s", IDLE_TIMEOUT.as_secs())]
+    Idle,
     /// It wanted something before it had authenticated.
     #[error("{} was asked for without authentication", .0.name())]
     Unauthenticated(Api),
@@ -79,6 +83,7 @@ impl Refusal {
             Self::Frame(_) => "broken",
             Self::Request(_) | Self::Unwritable(_) => "malformed",
             Self::TimedOut => "timed_out",
+            Self::Idle => "idle",
             Self::Unauthenticated(_) => "no_evidence",
             Self::HandshakeVersion | Self::WithoutHandshake => "sasl_state",
             Self::Mechanism(_) => "sasl_mechanism",
@@ -89,12 +94,12 @@ impl Refusal {
 
     /// Whether a peer that does it again and again is to be turned away.
     pub(super) fn is_costly(&self) -> bool {
-        !matches!(self, Self::Frame(_) | Self::Unwritable(_))
+        !matches!(self, Self::Frame(_) | Self::Unwritable(_) | Self::Idle)
     }
 
-    /// Whether it is nothing but a peer that went.
+    /// Whether it is nothing but a peer that went, or never came to anything.
     pub(super) fn is_silent(&self) -> bool {
-        matches!(self, Self::Frame(FrameError::HungUp))
+        matches!(self, Self::Frame(FrameError::HungUp) | Self::Idle)
     }
 }
 
@@ -110,8 +115,10 @@ where
     W: AsyncWrite + Unpin,
 {
     let operator = operator(hub, peer);
+    // Who is let in already may ask which APIs there are, and for anything else much later.
+    let (patience, late) = if operator.is_some() { (IDLE_TIMEOUT, Refusal::Idle) } else { (HANDSHAKE_TIMEOUT, Refusal::TimedOut) };
     let conversation = Conversation { hub, peer, writer, chosen: false };
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, conversation.run(reader, operator)).await.map_err(|_| Refusal::TimedOut)?
+    tokio::time::timeout(patience, conversation.run(reader, operator)).await.unwrap_or(Err(late))
 }
 
 /// What a pinned certificate gives. Any other certificate proves nothing here, and harms nothing.

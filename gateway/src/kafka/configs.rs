@@ -1,6 +1,7 @@
 //! Settings of event hubs and of the hub, in Kafka's words. They are read here and changed with
 //! `hubctl hub update`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kafka_proto::wire::RequestHeader;
@@ -98,7 +99,10 @@ pub(super) fn set(new: &mut NewEventHub, name: &str, value: Option<&str>) -> Res
 
 /// Describes event hubs and the broker.
 pub(super) fn describe_configs(session: &Session, header: &RequestHeader, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let results = request.resources.iter().map(|resource| {
+    // Each once, however often it is named: a few bytes ask for all its settings.
+    let mut seen = HashSet::new();
+    let resources = request.resources.iter().filter(|resource| seen.insert((resource.resource_type, &resource.resource_name)));
+    let results = resources.map(|resource| {
         let result =
             DescribeConfigsResult::default().with_resource_type(resource.resource_type).with_resource_name(resource.resource_name.clone());
         match settings(session, resource) {

@@ -28,7 +28,7 @@ const PIPELINE_REQUESTS: u32 = 64;
 /// Bytes of those.
 const PIPELINE_BYTES: usize = 4 * FRAME_BYTES_MAX;
 /// A connection without a request for this long is closed, as Kafka does; clients reconnect.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Why a connection ended.
 #[derive(Debug, Error)]

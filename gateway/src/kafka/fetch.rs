@@ -11,6 +11,7 @@
 
 mod partition;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use kafka_proto::wire::{FetchedTopic, RequestHeader, fetch_response};
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::FetchTopic;
 use model::EventHubRights;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::partition::Wanted;
 use super::budget::Share;
@@ -33,6 +34,8 @@ use super::session::Session;
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest wait, whatever a client asks for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How often a fetch that waits for more than one event looks whether there is enough.
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// What a fetch brought.
 #[derive(Debug)]
@@ -72,10 +75,13 @@ pub(super) async fn fetch(session: &Session, header: &RequestHeader, request: Fe
         let read = read(session, &mut wanted, bytes_max).await;
         share.shrink(read);
         let is_done = read >= bytes_min.min(bytes_max) || wanted.iter().flat_map(|topic| &topic.1).any(Wanted::has_failed);
-        if is_done || tokio::time::timeout_at(deadline, growth(session, &wanted)).await.is_err() {
+        if is_done || Instant::now() >= deadline || timeout_at(deadline, growth(session, &wanted)).await.is_err() {
             return Fetched { error_code: reason::NONE, topics: topics(wanted), share };
         }
-        // What was too little is read again with what came after it.
+        // What was too little is read again with what came after it, and not for each single event.
+        if read > 0 {
+            sleep_until(deadline.min(Instant::now() + GATHERING)).await;
+        }
         wanted.iter_mut().flat_map(|topic| &mut topic.1).for_each(Wanted::forget);
     }
 }
@@ -88,10 +94,13 @@ fn bytes(count: i32) -> usize {
 type Topics = Vec<(Bytes, Vec<Wanted>)>;
 
 fn wanted(session: &Session, header: &RequestHeader, topics: Vec<FetchTopic>) -> Topics {
-    let topic = |FetchTopic { topic, partitions, .. }| {
+    // A partition is read once, however often it is named.
+    let mut seen = HashSet::new();
+    let topic = |FetchTopic { topic, mut partitions, .. }| {
         let hub = session.topic(&topic, EventHubRights::LISTEN);
-        let partitions = partitions.into_iter().map(|partition| Wanted::new(header, hub.as_deref(), &partition));
-        (topic.0.into_bytes(), partitions.collect())
+        partitions.retain(|partition| seen.insert((topic.clone(), partition.partition)));
+        let partitions = partitions.iter().map(|partition| Wanted::new(header, hub.as_deref(), partition));
+        (topic.0.clone().into_bytes(), partitions.collect())
     };
     topics.into_iter().map(topic).collect()
 }

@@ -67,7 +67,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let mut body = BytesMut::with_capacity(length);
         let read = async {
             let mut rest = (&mut self.stream).take(length as u64);
-            while rest.read_buf(&mut body).await? > 0 {}
+            // Not a read more: for that a full buffer would grow to twice its size.
+            while body.len() < length && rest.read_buf(&mut body).await? > 0 {}
             Ok::<_, io::Error>(())
         };
         timeout(BODY_TIMEOUT, read).await.map_err(|_| FrameError::Slow)??;
@@ -140,5 +141,20 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     pub(super) async fn close(&mut self) {
         // The peer may be gone already.
         let _ = timeout(Duration::from_secs(5), self.stream.shutdown()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_takes_as_much_memory_as_it_announces() {
+        let bytes = [&3000_u32.to_be_bytes()[..], &[7; 3000], &[0; 4]].concat();
+        let mut reader = FrameReader::new(&*bytes);
+        let length = reader.length(4000).await.expect("a length");
+        let body = reader.body(length).await.expect("a body");
+        assert_eq!(body, [7; 3000][..]);
+        assert_eq!(body.try_into_mut().expect("the only owner").capacity(), 3000);
     }
 }

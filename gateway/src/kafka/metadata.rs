@@ -1,5 +1,7 @@
 //! The one broker, and the topics with their partitions.
 
+use std::collections::HashSet;
+
 use kafka_proto::wire::RequestHeader;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -28,7 +30,12 @@ pub(super) fn metadata(session: &Session, header: &RequestHeader, request: &Meta
     let topics = match &request.topics {
         None => all(),
         Some(topics) if topics.is_empty() && header.version == 0 => all(),
-        Some(topics) => topics.iter().map(|topic| asked_for(session, header, topic, &describe)).collect(),
+        Some(topics) => {
+            // Each once, however often it is named: a few bytes ask for a description of many.
+            let mut seen = HashSet::new();
+            let topics = topics.iter().filter(|topic| seen.insert((&topic.name, topic.topic_id)));
+            topics.map(|topic| asked_for(session, header, topic, &describe)).collect()
+        }
     };
     let broker = MetadataResponseBroker::default()
         .with_node_id(NODE)

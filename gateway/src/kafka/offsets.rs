@@ -1,5 +1,7 @@
 //! Offsets by time, and by epoch of leadership.
 
+use std::collections::HashSet;
+
 use event_log::{ReadError, TimestampedOffset};
 use kafka_proto::wire::RequestHeader;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -28,11 +30,14 @@ const NO_OFFSET: i64 = -1;
 /// Finds offsets: the ends, or the first event of a time or later, by the records' timestamps.
 pub(super) async fn list_offsets(session: &Session, header: &RequestHeader, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
+    let mut seen = HashSet::new();
     for ListOffsetsTopic { name, partitions, .. } in request.topics {
         let hub = session.topic(&name, EventHubRights::LISTEN);
         let mut responses = Vec::with_capacity(partitions.len());
         for asked in partitions {
             let found = match &hub {
+                // A search may read a lot, and a request has room for very many.
+                Ok(_) if !seen.insert((name.clone(), asked.partition_index)) => Err(reason::INVALID_REQUEST),
                 Ok(hub) => find(session, header, hub, &asked).await,
                 Err(refused) => Err(refused.code()),
             };

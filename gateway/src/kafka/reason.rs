@@ -72,7 +72,7 @@ pub(super) fn sasl(refusal: &Refusal) -> i16 {
         Refusal::Plain(_) | Refusal::ConnectionString(_) | Refusal::Policy { .. } | Refusal::TimedOut => {
             ResponseError::SaslAuthenticationFailed
         }
-        Refusal::Frame(_) | Refusal::Request(_) | Refusal::Unwritable(_) => ResponseError::UnknownServerError,
+        Refusal::Frame(_) | Refusal::Request(_) | Refusal::Unwritable(_) | Refusal::Idle => ResponseError::UnknownServerError,
     };
     error.code()
 }
@@ -90,6 +90,7 @@ pub(super) fn sasl_message(refusal: &Refusal) -> &'static str {
         | Refusal::Request(_)
         | Refusal::Unwritable(_)
         | Refusal::TimedOut
+        | Refusal::Idle
         | Refusal::Unauthenticated(_)
         | Refusal::HandshakeVersion
         | Refusal::Mechanism(_)

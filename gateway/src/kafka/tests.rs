@@ -2,6 +2,8 @@
 
 mod client;
 mod groups;
+mod rights;
+mod waiting;
 
 use std::time::Duration;
 

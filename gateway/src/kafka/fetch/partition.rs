@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use event_log::{ReadError, Start};
+use event_log::{ReadError, Start, StoredBatch};
 use kafka_proto::wire::{FetchedPartition, RequestHeader};
 use kafka_protocol::messages::fetch_request::FetchPartition;
 use model::{EventHubId, PartitionId, SequenceNumber};
@@ -80,7 +80,7 @@ impl Wanted {
         while reader.position() < properties.next {
             match reader.next(bytes_max).await {
                 Ok(batches) => {
-                    self.take(batches.into_iter().map(|batch| batch.bytes), bytes_max, is_first);
+                    self.take(&batches, bytes_max, is_first);
                     place.next = reader.position();
                     // Events may have come since the watermark was read.
                     self.high_watermark = self.high_watermark.max(place.next.0);
@@ -96,15 +96,17 @@ impl Wanted {
         reason::NONE
     }
 
-    /// Takes batches while they fit.
-    fn take(&mut self, batches: impl Iterator<Item = Bytes>, bytes_max: usize, is_first: bool) {
+    /// Copies batches while they fit. Slices of the log's buffers would keep whole commit groups in
+    /// memory, for as long as the peer takes to read its part of them.
+    fn take(&mut self, batches: &[StoredBatch], bytes_max: usize, is_first: bool) {
         let mut bytes = 0;
-        for batch in batches {
-            bytes += batch.len();
-            if bytes > bytes_max && !(is_first && self.batches.is_empty()) {
-                return;
-            }
-            self.batches.push(batch);
+        let fits = |(index, batch): &(usize, &StoredBatch)| {
+            bytes += batch.bytes.len();
+            bytes <= bytes_max || (is_first && *index == 0)
+        };
+        let taken: Vec<&[u8]> = batches.iter().enumerate().take_while(fits).map(|(_, batch)| &*batch.bytes).collect();
+        if !taken.is_empty() {
+            self.batches.push(Bytes::from(taken.concat()));
         }
     }
 

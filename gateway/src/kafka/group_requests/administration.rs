@@ -1,6 +1,8 @@
 //! DescribeGroups, ListGroups, DeleteGroups, OffsetDelete.
 
-use kafka_proto::group::{GroupState, GroupView, MemberView};
+use std::collections::HashSet;
+
+use kafka_proto::group::{GroupId, GroupState, GroupView, MemberView};
 use kafka_proto::wire::RequestHeader;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
@@ -10,7 +12,7 @@ use kafka_protocol::messages::{
     DeleteGroupsRequest, DeleteGroupsResponse, DescribeGroupsRequest, DescribeGroupsResponse, GroupId as GroupName, ListGroupsRequest,
     ListGroupsResponse, OffsetDeleteRequest, OffsetDeleteResponse,
 };
-use model::{EventHubRights, PartitionId};
+use model::{EventHubId, EventHubRights, PartitionId};
 
 use super::{named, reason, text};
 use crate::kafka::metadata::operations;
@@ -42,7 +44,10 @@ pub(in crate::kafka) fn describe_groups(
             None => group.with_group_state(text(GroupState::Dead.name())),
         }
     };
-    DescribeGroupsResponse::default().with_groups(request.groups.iter().map(describe).collect())
+    // Each once, however often it is named: a few bytes ask for all its members.
+    let mut seen = HashSet::new();
+    let groups = request.groups.iter().filter(|name| seen.insert(*name));
+    DescribeGroupsResponse::default().with_groups(groups.map(describe).collect())
 }
 
 fn described(header: &RequestHeader, group: DescribedGroup, view: &GroupView) -> DescribedGroup {
@@ -82,13 +87,26 @@ pub(in crate::kafka) fn list_groups(session: &Session, header: &RequestHeader, r
 pub(in crate::kafka) async fn delete_groups(session: &Session, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let mut results = Vec::new();
     for name in request.groups_names {
-        let deleted = match named(session, &name, EventHubRights::MANAGE) {
+        let deleted = match deletable(session, &name) {
             Ok(id) => session.hub.groups.delete(&id).await.map_err(|error| reason::commit(&error)),
             Err(code) => Err(code),
         };
         results.push(DeletableGroupResult::default().with_group_id(name).with_error_code(deleted.err().unwrap_or(NONE)));
     }
     DeleteGroupsResponse::default().with_results(results)
+}
+
+/// The group of this name. Its offsets go with it, so the peer must have the right to manage all
+/// event hubs that they are of.
+fn deletable(session: &Session, name: &GroupName) -> Result<GroupId, i16> {
+    let id = named(session, name, EventHubRights::MANAGE)?;
+    let hubs = session.hub.event_hubs.list();
+    let others = hubs.iter().filter(|hub| !session.grant.allows(hub.name.as_str(), EventHubRights::MANAGE));
+    let others: HashSet<EventHubId> = others.map(|hub| hub.id).collect();
+    if !others.is_empty() && session.hub.groups.offsets(&id).iter().any(|(key, _)| others.contains(&key.hub)) {
+        return Err(reason::GROUP_AUTHORIZATION_FAILED);
+    }
+    Ok(id)
 }
 
 /// Deletes offsets of a group without members.

@@ -1,6 +1,6 @@
 //! OffsetFetch: what a group has committed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use kafka_proto::group::GroupId;
 use kafka_proto::wire::RequestHeader;
@@ -43,7 +43,10 @@ pub(in crate::kafka) fn fetch(session: &Session, header: &RequestHeader, request
                 Err(code) => response.with_error_code(code),
             }
         };
-        return OffsetFetchResponse::default().with_groups(request.groups.iter().map(group).collect());
+        // Each once, however often it is named: a few bytes ask for all its offsets.
+        let mut seen = HashSet::new();
+        let groups = request.groups.iter().filter(|group| seen.insert(&group.group_id));
+        return OffsetFetchResponse::default().with_groups(groups.map(group).collect());
     }
     let asked = request.topics.as_ref().map(|topics| topics.iter().map(|topic| (&topic.name, &*topic.partition_indexes)).collect());
     let topic = |found| topic_of_one(header, found);
@@ -59,14 +62,17 @@ pub(in crate::kafka) fn fetch(session: &Session, header: &RequestHeader, request
 
 fn found(session: &Session, group: &GroupId, asked: Option<Asked<'_>>) -> Found {
     let Some(asked) = asked else { return all(session, group) };
-    let topic = |(name, indexes): (&TopicName, &[i32])| {
+    let mut seen = HashSet::new();
+    let topic = |(name, indexes)| {
+        let (name, indexes): (&TopicName, &[i32]) = (name, indexes);
         let hub = session.topic(name, EventHubRights::LISTEN);
         let outcome = |index: i32| match &hub {
             Ok(hub) => Ok(u32::try_from(index).ok().and_then(|index| session.hub.groups.offset(group, hub.id, PartitionId(index)))),
             Err(TopicRefused::Unknown) => Ok(None),
             Err(refused @ TopicRefused::Unauthorized { .. }) => Err(refused.code()),
         };
-        (name.clone(), indexes.iter().map(|index| Partition { index: *index, outcome: outcome(*index) }).collect())
+        let indexes = indexes.iter().filter(|index| seen.insert((name, **index)));
+        (name.clone(), indexes.map(|index| Partition { index: *index, outcome: outcome(*index) }).collect())
     };
     asked.into_iter().map(topic).collect()
 }

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::https::test_hub::{HOST, TestHub, peer};
 use crate::kafka::serve;
+use crate::listener::Peer;
 
 /// The version of produce and fetch that most tests speak.
 pub(super) const VERSION: i16 = 9;
@@ -30,8 +31,13 @@ pub(super) struct Client {
 impl Client {
     /// One that has not authenticated.
     pub(super) fn stranger(hub: &TestHub) -> Self {
+        Self::connected(hub, peer())
+    }
+
+    /// One of this peer.
+    pub(super) fn connected(hub: &TestHub, peer: Peer) -> Self {
         let (stream, far) = tokio::io::duplex(64 * 1024);
-        let served = tokio::spawn(serve(hub.hub.clone(), far, peer()));
+        let served = tokio::spawn(serve(hub.hub.clone(), far, peer));
         Self { stream, served, correlation_id: 0 }
     }
 

@@ -161,8 +161,8 @@ async fn what_cannot_be_is_refused_for_each_partition_with_its_code() {
     let id = TransactionalId(StrBytes::from_static_str("t"));
     let refused: InitProducerIdResponse =
         owner.ask(Api::InitProducerId, 4, &InitProducerIdRequest::default().with_transactional_id(Some(id))).await;
-    assert_eq!(refused.error_code, 42);
+    assert_eq!(refused.error_code, 53);
     let find = FindCoordinatorRequest::default().with_key_type(1).with_key(StrBytes::from_static_str("t"));
     let refused: FindCoordinatorResponse = owner.ask(Api::FindCoordinator, 3, &find).await;
-    assert_eq!((refused.error_code, refused.node_id.0), (42, -1));
+    assert_eq!((refused.error_code, refused.node_id.0), (53, -1));
 }
