@@ -307,22 +307,6 @@ async fn a_file_and_all_files_have_their_bounds() {
 }
 
 #[tokio::test]
-async fn a_body_that_drips_is_cut_off() {
-    let hub = hub_with_devices(&["dev-1"]).await;
-    let begun = begin(&hub, "dev-1", "a").await;
-    tokio::time::pause();
-    let drip = stream::unfold((), |()| async {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        Some((Ok::<_, std::io::Error>(Bytes::from("x")), ()))
-    });
-    for body in [Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()), Body::from_stream(drip)] {
-        let answered = hub.answer(hub.ask(&format!("PUT {}", begun.path)).anonymous().stream(body)).await;
-        assert_eq!(storage_code(&answered), refused(408, "OperationTimedOut"));
-    }
-    assert_eq!(left_over(&hub), Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn operators_list_read_share_and_remove_files() {
     let hub = hub_with_devices(&["dev-1", "dev-2"]).await;
     for (device, name) in [("dev-2", "z"), ("dev-1", "a/b")] {
