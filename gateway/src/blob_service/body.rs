@@ -79,3 +79,38 @@ pub(super) async fn collect(mut body: Body, max: usize) -> Result<Vec<u8>, Reaso
     }
     Ok(collected)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    /// A body with `bytes` every twenty seconds, and how long it was listened to.
+    async fn drip(bytes: usize) -> (Result<Vec<u8>, Reason>, Duration) {
+        let body = stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from(vec![0; bytes])), ()))
+        });
+        let began = Instant::now();
+        (collect(Body::from_stream(body), 1024 * 1024).await, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_silent_or_drips_is_cut_off() {
+        let began = Instant::now();
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        assert!(matches!(collect(silent, 8).await, Err(Reason::TooSlow)));
+        assert_eq!(began.elapsed(), SILENCE_MAX);
+        let (collected, took) = drip(1).await;
+        assert!(matches!(collected, Err(Reason::TooSlow)), "{collected:?}");
+        assert_eq!(took, GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_steadily_is_only_bounded_in_size() {
+        let (collected, took) = drip(20 * BYTES_A_SECOND_MIN as usize).await;
+        assert!(matches!(collected, Err(Reason::TooLarge { .. })), "{collected:?}");
+        assert!(took > 2 * GRACE);
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::https::test_hub::{Answered, HOST, TestHub};
@@ -303,23 +303,6 @@ async fn a_file_and_all_files_have_their_bounds() {
     );
     assert_eq!(hub.answer(hub.ask("DELETE /files/uploads/dev-1/b")).await.status, 204);
     assert_eq!(put(&hub, &begun.path, &"x".repeat(8192)).await.status, 201, "there is room again");
-}
-
-#[tokio::test]
-async fn a_body_that_drips_is_cut_off() {
-    let hub = hub_with_devices(&["dev-1"]).await;
-    let begun = begin(&hub, "dev-1", "a").await;
-    tokio::time::pause();
-    let drip = stream::unfold((), |()| async {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        Some((Ok::<_, std::io::Error>(Bytes::from("x")), ()))
-    });
-    let nothing = stream::pending::<Result<Bytes, std::io::Error>>();
-    for body in [nothing.boxed(), drip.boxed()] {
-        let answered = hub.answer(hub.ask(&format!("PUT {}", begun.path)).anonymous().stream(body)).await;
-        assert_eq!(storage_code(&answered), refused(408, "OperationTimedOut"));
-    }
-    assert_eq!(left_over(&hub), Vec::<String>::new());
 }
 
 #[tokio::test]
