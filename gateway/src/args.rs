@@ -235,7 +235,7 @@ mod tests {
         check("isthmus check --config f", Ok(()));
         check("isthmus log verify d --output json", Ok(()));
         check("isthmus log dump d --hub 1 --partition 3 --from 17 -o json", Ok(()));
-        check("isthmus log dump d --from -1", Err("--from"));
+        check("isthmus log dump d --from yesterday", Err("--from"));
         check("isthmus log verify", Err("DIR"));
         check("isthmus dev --data-dir d --listen kafka=off --listen kafka=127.0.0.1:0", Ok(()));
         for name in ["amqp", "coaps", "coaps_tcp"] {

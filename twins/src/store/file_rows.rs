@@ -84,7 +84,7 @@ impl Unit<'_> {
     /// Drops the notifications that are past their time.
     pub(crate) fn expire_notifications(&mut self) -> Result<(), rusqlite::Error> {
         let now = self.now();
-        let sql = "SELECT sequence, expiry, delivery_count FROM file_notifications WHERE expiry <= ?1 ORDER BY sequence";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM file_notifications WHERE expiry <= ?1 ORDER BY sequence";
         let mut statement = self.connection.prepare_cached(sql)?;
         let expired = self.entries(&mut statement, FILE_NOTIFICATION_QUEUE, [now.as_milliseconds()])?;
         for sequence in CommandQueue::new(expired).expire(now) {
@@ -95,14 +95,14 @@ impl Unit<'_> {
 
     /// The first `limit` notifications.
     pub(crate) fn first_notifications(&self, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count FROM file_notifications ORDER BY sequence LIMIT ?1";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM file_notifications ORDER BY sequence LIMIT ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         self.entries(&mut statement, FILE_NOTIFICATION_QUEUE, [from_unsigned(limit as u64)])
     }
 
     /// One notification as the state machine sees it.
     pub(crate) fn notification_entry(&self, sequence: u64) -> Result<Option<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count FROM file_notifications WHERE sequence = ?1";
+        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM file_notifications WHERE sequence = ?1";
         let mut statement = self.connection.prepare_cached(sql)?;
         Ok(self.entries(&mut statement, FILE_NOTIFICATION_QUEUE, [from_unsigned(sequence)])?.pop())
     }
