@@ -24,6 +24,7 @@ use crate::staging::{self, AppendPermit};
 use crate::sync::{lock, read};
 use crate::ticket::Ticket;
 use crate::timestamps::{self, TimestampedOffset};
+#[cfg(feature = "testkit")]
 use crate::writer::Writer;
 use crate::{hubs, keeper};
 

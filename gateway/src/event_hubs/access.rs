@@ -16,7 +16,7 @@ use super::view::{Holding, View, rights_on_event_hubs};
 /// whatever it waits for it waits for [`EventHubGrant::ended`], so that it closes at once, though
 /// it is idle, when the policy it came by changes or is deleted:
 ///
-/// ```ignore
+/// ```text
 /// tokio::select! {
 ///     request = connection.next_request() => …,
 ///     () = grant.ended() => return close(),

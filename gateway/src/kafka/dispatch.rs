@@ -3,7 +3,7 @@
 //! A handler is a function of the session, the request's header and its decoded body, and gives
 //! the response of the same API:
 //!
-//! ```ignore
+//! ```text
 //! pub(super) async fn heartbeat(session: &Session, header: &RequestHeader, body: HeartbeatRequest) -> HeartbeatResponse
 //! ```
 //!

@@ -5,7 +5,7 @@
 //! what it is, [`decode`] reads its body, [`response`] writes the answer.
 //!
 //! Bodies are read by the `kafka-protocol` crate, which reserves memory for as many elements as
-//! an array announces. So [`shape`] walks every body first and lets none pass that announces more
+//! an array announces. So `shape` walks every body first and lets none pass that announces more
 //! than it carries: a request costs memory in proportion to its bytes, whatever it says.
 
 mod api;
