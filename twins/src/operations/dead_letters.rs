@@ -119,12 +119,13 @@ impl Unit<'_> {
         let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
         let expiry = checked_expiry(expiry, self.now(), self.settings.expiry_default)
             .map_err(|expiry| Stop::Refused(RedriveError::InvalidExpiry { expiry }))?;
+        // First, since a command that expires now can push the oldest dead letter out.
+        self.expire_commands_of(id)?;
         if let Some(sequence) = which.sequence()
             && !self.has_dead_letter(id, sequence)?
         {
             return refuse(RedriveError::UnknownDeadLetter { sequence });
         }
-        self.expire_commands_of(id)?;
         let room = self.settings.queue_depth.saturating_sub(self.command_count(id)?).min(REDRIVEN_MAX);
         let (chosen, asked) = match which {
             DeadLetters::One(sequence) => (vec![sequence], 1),

@@ -268,7 +268,10 @@ impl Pair {
         let expiry = life.map(|life| self.later(life));
         let redriven = self.twins.redrive_dead_letters(&identity(IDENTITIES[at]), which, expiry).await;
         match self.reference.redrive(at, sequence, expiry) {
-            None => assert_eq!(redriven, Err(RedriveError::UnknownDeadLetter { sequence: 9_999 })),
+            None => {
+                let sequence = sequence.expect("only one alone is missed");
+                assert_eq!(redriven, Err(RedriveError::UnknownDeadLetter { sequence }));
+            }
             Some(expect) => {
                 let redriven = redriven.expect("there");
                 let moved = redriven.redriven.iter().map(|item| (item.dead_letter_sequence_number, item.sequence_number)).collect();

@@ -51,6 +51,18 @@ async fn a_dead_letter_goes_back_as_it_was_sent_under_a_new_number() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_pushed_out_by_what_expired_meanwhile_is_unknown() {
+    let settings = CommandSettings { dead_letters_max: 1, expiry_default: Duration::from_secs(60), ..CommandSettings::default() };
+    let (home, twins, id) = home_with_queue(settings).await;
+    let sequence = dead_letter(&twins, &id, "old").await;
+    send(&twins, &id, "new").await;
+    home.advance(61);
+    let redriven = twins.redrive_dead_letters(&id, DeadLetters::One(sequence), None).await;
+    assert_eq!(redriven, Err(RedriveError::UnknownDeadLetter { sequence }));
+    assert_eq!(twins.dead_letters(&id).await.expect("read").len(), 1, "the one that expired");
+}
+
+#[tokio::test]
 async fn what_the_queue_has_no_room_for_stays_dead() {
     let (_home, twins, id) = home_with_queue(CommandSettings { queue_depth: 3, ..CommandSettings::default() }).await;
     for _ in 0..4 {

@@ -192,10 +192,10 @@ impl Reference {
     /// Old and new sequence numbers of those that went, and how many stayed.
     pub(super) fn redrive(&mut self, at: usize, one: Option<u64>, expiry: Option<Timestamp>) -> Option<(Vec<(u64, u64)>, u64)> {
         let is_meant = |letter: &DeadLetterItem| one.is_none_or(|one| letter.command.sequence_number == one);
+        self.touch(at);
         if one.is_some() && !self.queues[at].dead.iter().any(is_meant) {
             return None;
         }
-        self.touch(at);
         let (meant, mut kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.queues[at].dead).into_iter().partition(is_meant);
         let (mut moved, mut stayed) = (vec![], 0);
         for letter in meant {
