@@ -51,15 +51,15 @@ async fn the_sender_is_told_what_became_of_commands_once() {
     };
     let first = record("m-1", "Success", "Success", generation(&hub, "/devices/d").await, "2026-01-01T00:00:00Z");
     let rejected_by = generation(&hub, "/devices/d/modules/m").await;
-    let mut second = record("m-2", "Rejected", "Message rejected", rejected_by, "2026-01-01T00:00:01.5Z");
+    let mut second = record("m-2", "Rejected", "Message rejected", rejected_by, "2026-01-01T00:00:01.500Z");
     second["moduleId"] = json!("m");
     assert_eq!(received.json(), json!([first, second]));
     for (name, value) in [
         ("content-type", "application/vnd.microsoft.iothub.feedback.json"),
         ("iothub-sequencenumber", "1"),
         ("iothub-deliverycount", "0"),
-        ("iothub-enqueuedtime", "2026-01-01T00:00:16.5Z"),
-        ("iothub-expiry", "2026-01-01T01:00:16.5Z"),
+        ("iothub-enqueuedtime", "2026-01-01T00:00:16.500Z"),
+        ("iothub-expiry", "2026-01-01T01:00:16.500Z"),
         ("iothub-userid", "localhost"),
     ] {
         assert_eq!(received.header(name), value, "{name}");
