@@ -1,7 +1,8 @@
 //! Commands (cloud-to-device messages), from the operator to the device's queue.
 
-use model::Identity;
-use twins::{EnqueueError, Enqueued, NewCommand};
+use model::api::RedriveResult;
+use model::{Identity, Timestamp};
+use twins::{DeadLetters, EnqueueError, Enqueued, NewCommand, RedriveError};
 
 use crate::hub::Hub;
 
@@ -13,4 +14,21 @@ pub(crate) async fn send(hub: &Hub, identity: &Identity, command: NewCommand) ->
     let enqueued = hub.twins.enqueue_command(identity, command).await?;
     hub.presence.commands_wait(identity);
     Ok(enqueued)
+}
+
+/// Puts dead letters back into their queue, and wakes the device's readers once that is on disk.
+///
+/// # Errors
+/// [`RedriveError`]; then nothing was changed.
+pub(crate) async fn redrive(
+    hub: &Hub,
+    identity: &Identity,
+    which: DeadLetters,
+    expiry: Option<Timestamp>,
+) -> Result<RedriveResult, RedriveError> {
+    let result = hub.twins.redrive_dead_letters(identity, which, expiry).await?;
+    if !result.redriven.is_empty() {
+        hub.presence.commands_wait(identity);
+    }
+    Ok(result)
 }

@@ -14,17 +14,17 @@ mod bulk;
 mod certificate_authorities;
 mod commands;
 mod consumer_groups;
+mod dead_letters;
 mod devices;
 mod event_hub_policies;
 mod event_hubs;
 mod event_send;
 mod event_stream;
-mod feedback;
-mod file_notifications;
 mod files;
 mod if_match;
 mod methods;
 mod modules;
+mod page;
 mod parameters;
 mod reason;
 mod service_messages;
@@ -67,6 +67,8 @@ fn registry() -> Router {
         )
         .route("/devices/{device}/commands", commands())
         .route("/devices/{device}/modules/{module}/commands", commands())
+        .merge(dead_letters("/devices/{device}/commands/deadletters"))
+        .merge(dead_letters("/devices/{device}/modules/{module}/commands/deadletters"))
         .route("/statistics/devices", needs(READ, get(statistics::devices)))
         .route("/statistics/service", needs(SERVICE, get(statistics::service)))
 }
@@ -77,6 +79,16 @@ fn device() -> MethodRouter {
 
 fn commands() -> MethodRouter {
     needs(SERVICE, get(commands::list).merge(carried_out(post(commands::send).delete(commands::purge))))
+}
+
+/// Ours.
+fn dead_letters(path: &str) -> Router {
+    let redrive = || needs(SERVICE, carried_out(post(dead_letters::redrive)));
+    Router::new()
+        .route(path, needs(SERVICE, get(dead_letters::list).merge(carried_out(delete(dead_letters::delete)))))
+        .route(&format!("{path}/redrive"), redrive())
+        .route(&format!("{path}/{{sequence}}"), needs(SERVICE, carried_out(delete(dead_letters::delete))))
+        .route(&format!("{path}/{{sequence}}/redrive"), redrive())
 }
 
 fn twins_and_methods() -> Router {
@@ -121,14 +133,14 @@ fn files() -> Router {
 
 /// What the service is told.
 fn service_messages() -> Router {
-    use file_notifications as notifications;
-    Router::new()
-        .route("/messages/servicebound/feedback", needs(SERVICE, get(feedback::receive)))
-        .route("/messages/servicebound/feedback/{lock}", needs(SERVICE, carried_out(delete(feedback::complete))))
-        .route("/messages/servicebound/feedback/{lock}/abandon", needs(SERVICE, carried_out(post(feedback::abandon))))
-        .route("/messages/servicebound/filenotifications", needs(SERVICE, get(notifications::receive)))
-        .route("/messages/servicebound/filenotifications/{lock}", needs(SERVICE, carried_out(delete(notifications::complete))))
-        .route("/messages/servicebound/filenotifications/{lock}/abandon", needs(SERVICE, carried_out(post(notifications::abandon))))
+    let queue = |path: &str, receive: MethodRouter| {
+        Router::new()
+            .route(path, needs(SERVICE, receive))
+            .route(&format!("{path}/{{lock}}"), needs(SERVICE, carried_out(delete(service_messages::complete))))
+            .route(&format!("{path}/{{lock}}/abandon"), needs(SERVICE, carried_out(post(service_messages::abandon))))
+    };
+    queue("/messages/servicebound/feedback", get(service_messages::receive_feedback))
+        .merge(queue("/messages/servicebound/filenotifications", get(service_messages::receive_file_notification)))
 }
 
 /// Ours.

@@ -47,6 +47,7 @@ mod handle;
 mod identity_table;
 mod operations;
 pub mod patch;
+mod service_queue;
 mod store;
 pub mod twin;
 
@@ -59,4 +60,5 @@ pub use handle::{Config, OpenError, Twins};
 pub use identity_table::DeviceStatistics;
 pub use model::api::DeadLetterReason;
 pub use operations::*;
+pub use service_queue::ServiceQueue;
 pub use store::ConnectionError;

@@ -15,13 +15,13 @@ pub(crate) mod dead_letter_rows;
 pub(crate) mod feedback_rows;
 pub(crate) mod file_rows;
 pub(crate) mod identity_rows;
+pub(crate) mod service_queue_rows;
 pub(crate) mod twin_rows;
 
 pub(crate) use agenda::Agenda;
 pub use connection::ConnectionError;
 pub(crate) use connection::open_writer_connection;
 pub(crate) use load::load_identities;
-pub(crate) use lock_table::{FEEDBACK_QUEUE, FILE_NOTIFICATION_QUEUE};
 pub(crate) use migrate::migrate;
 pub(crate) use reader::Readers;
 pub(crate) use row::{ReadRow, from_unsigned, to_unsigned};

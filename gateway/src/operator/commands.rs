@@ -11,6 +11,7 @@ use model::limits::COMMAND_BYTES_MAX;
 use model::{Message, MessageProperties, SystemProperties};
 use twins::{Ack, NewCommand};
 
+use super::page::{Paging, paged};
 use crate::commands;
 use crate::https::{Answer, Json, Refusal, Reply, Target};
 use crate::hub::Hub;
@@ -29,8 +30,9 @@ pub(super) async fn send(
     Reply::OK.json(&CommandSent { message_id: enqueued.message_id, sequence_number: enqueued.sequence_number })
 }
 
-pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target) -> Answer {
-    Reply::OK.json(&hub.twins.commands(&identity).await?)
+/// One page in their order; what is listed is not handed out by it.
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, paging: Paging) -> Answer {
+    paged(&hub.twins.command_page(&identity, paging.after, paging.limit).await?)
 }
 
 pub(super) async fn purge(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target) -> Answer {

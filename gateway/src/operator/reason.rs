@@ -8,7 +8,7 @@ use twins::authentication::InvalidAuthentication;
 use twins::document::DocumentError;
 use twins::{
     AddCaError, BulkRequestError, CaError, CommandReadError, CreateDeviceError, CreateModuleError, DeleteIdentityError, EnqueueError,
-    EtagMismatch, InvalidAck, StoreError, TwinReadError, TwinWriteError, UnknownIdentity, UpdateIdentityError,
+    EtagMismatch, InvalidAck, RedriveError, StoreError, TwinReadError, TwinWriteError, UnknownIdentity, UpdateIdentityError,
 };
 
 mod event_hubs;
@@ -205,6 +205,18 @@ impl From<EnqueueError> for Refusal {
             EnqueueError::MessageIdTooLong { .. } | EnqueueError::InvalidProperty { .. } | EnqueueError::InvalidInput { .. } => {
                 ErrorCode::ArgumentInvalid
             }
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<RedriveError> for Refusal {
+    fn from(error: RedriveError) -> Self {
+        let code = match error {
+            RedriveError::UnknownIdentity(error) => return error.into(),
+            RedriveError::Store(error) => return error.into(),
+            RedriveError::UnknownDeadLetter { .. } => ErrorCode::ResourceNotFound,
+            RedriveError::InvalidExpiry { .. } => ErrorCode::InvalidMessageExpiryTime,
         };
         Self::new(code, error.to_string())
     }

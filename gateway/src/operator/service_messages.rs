@@ -1,19 +1,22 @@
-//! Messages to the service, of whatever queue: handed out under a lock and settled by it
-//! (`iot-hub-wire` §3.1).
+//! Messages to the service: feedback, which is what became of commands whose senders asked, and
+//! notifications of uploaded files. Handed out under a lock and settled by it (`iot-hub-wire`
+//! §3.1, §5.3).
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::Timestamp;
-use model::api::ErrorCode;
+use model::api::{ErrorCode, FEEDBACK_CONTENT_TYPE};
 use serde::Serialize;
-use twins::LockToken;
+use twins::{LockToken, ServiceMessage, ServiceQueue};
 
-use crate::https::{Refusal, RequestPath, written};
+use crate::https::{Answer, Refusal, Reply, RequestPath, written};
+use crate::hub::Hub;
 
 /// How long the lock is to hold, in seconds.
 const LOCK_TIMEOUT: HeaderName = HeaderName::from_static("iothub-messagelocktimeout");
@@ -22,9 +25,11 @@ const SEQUENCE_NUMBER: HeaderName = HeaderName::from_static("iothub-sequencenumb
 const DELIVERY_COUNT: HeaderName = HeaderName::from_static("iothub-deliverycount");
 const ENQUEUED_TIME: HeaderName = HeaderName::from_static("iothub-enqueuedtime");
 const EXPIRY: HeaderName = HeaderName::from_static("iothub-expiry");
+/// Who tells of commands: the hub itself.
+const USER_ID: HeaderName = HeaderName::from_static("iothub-userid");
 
 /// The header `iothub-messagelocktimeout`; as configured when it is not there.
-pub(super) struct LockTimeout(pub(super) Option<Duration>);
+pub(super) struct LockTimeout(Option<Duration>);
 
 impl<S: Sync> FromRequestParts<S> for LockTimeout {
     type Rejection = Refusal;
@@ -37,39 +42,68 @@ impl<S: Sync> FromRequestParts<S> for LockTimeout {
     }
 }
 
-/// The lock that a path `/messages/serviceBound/{queue}/{lock}` names.
-pub(super) struct Lock(pub(super) LockToken);
+/// What a path `/messages/serviceBound/{queue}/{lock}` names.
+pub(super) struct Locked {
+    queue: ServiceQueue,
+    lock: LockToken,
+}
 
-impl<S: Sync> FromRequestParts<S> for Lock {
+impl<S: Sync> FromRequestParts<S> for Locked {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let token = RequestPath::within(parts)?.segment(3).and_then(|text| text.parse().ok());
+        let path = RequestPath::within(parts)?;
+        let is_feedback = path.segment(2).is_some_and(|queue| queue.eq_ignore_ascii_case("feedback"));
+        let queue = if is_feedback { ServiceQueue::Feedback } else { ServiceQueue::FileNotifications };
+        let lock = path.segment(3).and_then(|text| text.parse().ok());
         // Nothing can be locked under what is no token.
-        token.map(Self).ok_or_else(|| twins::SettleError::LockLost(twins::LockLost).into())
+        let lock = lock.ok_or_else(|| Refusal::from(twins::SettleError::LockLost(twins::LockLost)))?;
+        Ok(Self { queue, lock })
     }
 }
 
-/// A message that was handed out, without what is in it.
-pub(super) struct Envelope<'a> {
-    pub(super) lock: LockToken,
-    pub(super) message_id: &'a str,
-    pub(super) sequence_number: u64,
-    pub(super) delivery_count: u32,
-    pub(super) enqueued_time: Timestamp,
-    pub(super) expiry_time: Timestamp,
+/// The oldest feedback that nobody has, or 204. The body is the batch of records that SDKs know
+/// from AMQP.
+pub(super) async fn receive_feedback(Extension(hub): Extension<Arc<Hub>>, LockTimeout(lock): LockTimeout) -> Answer {
+    let Some(message) = hub.twins.receive_feedback(lock).await? else { return Ok(Reply::no_content()) };
+    let mut response = handed_out(&message, FEEDBACK_CONTENT_TYPE)?;
+    let name = hub.settings.host_names.first().map_or("", String::as_str);
+    let name = HeaderValue::try_from(name).map_err(|_| Refusal::fault("a host name that no header can hold"))?;
+    response.headers_mut().insert(USER_ID, name);
+    Ok(response)
 }
 
-/// The message itself. The lock stands quoted in the ETag, as with commands.
-pub(super) fn handed_out<T: Serialize>(envelope: &Envelope<'_>, content_type: &'static str, content: &T) -> Result<Response, Refusal> {
-    let mut response = (StatusCode::OK, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], written(content)?).into_response();
+/// The oldest file notification that nobody has, or 204.
+pub(super) async fn receive_file_notification(Extension(hub): Extension<Arc<Hub>>, LockTimeout(lock): LockTimeout) -> Answer {
+    match hub.twins.receive_file_notification(lock).await? {
+        Some(message) => handed_out(&message, "application/json; charset=utf-8"),
+        None => Ok(Reply::no_content()),
+    }
+}
+
+/// Done with.
+pub(super) async fn complete(Extension(hub): Extension<Arc<Hub>>, Locked { queue, lock }: Locked) -> Answer {
+    hub.twins.complete_message(queue, lock).await?;
+    Ok(Reply::no_content())
+}
+
+/// Back into its queue.
+pub(super) async fn abandon(Extension(hub): Extension<Arc<Hub>>, Locked { queue, lock }: Locked) -> Answer {
+    hub.twins.abandon_message(queue, lock).await?;
+    Ok(Reply::no_content())
+}
+
+/// The lock stands quoted in the ETag, as with commands.
+fn handed_out<T: Serialize>(message: &ServiceMessage<T>, content_type: &'static str) -> Result<Response, Refusal> {
+    let content = written(&message.content)?;
+    let mut response = (StatusCode::OK, [(CONTENT_TYPE, HeaderValue::from_static(content_type))], content).into_response();
     let values = [
-        (MESSAGE_ID, envelope.message_id.to_owned()),
-        (SEQUENCE_NUMBER, envelope.sequence_number.to_string()),
-        (DELIVERY_COUNT, envelope.delivery_count.to_string()),
-        (ENQUEUED_TIME, envelope.enqueued_time.to_string()),
-        (EXPIRY, envelope.expiry_time.to_string()),
-        (ETAG, format!("\"{}\"", envelope.lock)),
+        (MESSAGE_ID, message.message_id.clone()),
+        (SEQUENCE_NUMBER, message.sequence_number.to_string()),
+        (DELIVERY_COUNT, message.delivery_count.to_string()),
+        (ENQUEUED_TIME, message.enqueued_time.to_string()),
+        (EXPIRY, message.expiry_time.to_string()),
+        (ETAG, format!("\"{}\"", message.lock)),
     ];
     for (name, value) in values {
         let value = HeaderValue::try_from(value).map_err(|_| Refusal::fault(format!("a header {name} that cannot be written")))?;

@@ -4,6 +4,7 @@ use crate::https::test_hub::{Answered, Ask, TestHub};
 
 mod access;
 mod commands;
+mod dead_letters;
 mod event_hubs;
 mod event_send;
 mod events;

@@ -142,6 +142,14 @@ pub struct DeadLetterItem {
     pub dead_lettered_time: Timestamp,
 }
 
+/// How many dead letters were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLettersDeleted {
+    /// How many.
+    pub total_dead_letters_deleted: u64,
+}
+
 /// A dead letter that is a command again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

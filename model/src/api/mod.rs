@@ -14,8 +14,8 @@ mod trust;
 mod twin;
 
 pub use command::{
-    CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, DeadLetterItem, DeadLetterReason, PurgeResult, RedriveResult,
-    RedrivenItem,
+    CommandBody, CommandItem, CommandRequest, CommandSent, CommandState, DeadLetterItem, DeadLetterReason, DeadLettersDeleted, PurgeResult,
+    RedriveResult, RedrivenItem,
 };
 pub use consumer_group::{AssignedPartition, ConsumerGroupInfo, ConsumerGroupMember, ConsumerGroupOffset};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail};

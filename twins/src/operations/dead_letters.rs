@@ -8,7 +8,7 @@ use model::{Identity, Timestamp, property_bag};
 use super::command_types::{CommandReadError, DeadLetters, Page, RedriveError};
 use super::commands::item;
 use super::new_command::checked_expiry;
-use crate::error::StoreError;
+use crate::error::{StoreError, UnknownIdentity};
 use crate::handle::Twins;
 use crate::store::command_rows::CommandRow;
 use crate::store::dead_letter_rows::{SELECT_DEAD_LETTERS, SELECT_SIZES, read_reason};
@@ -20,29 +20,33 @@ impl Twins {
     /// [`Twins::dead_letter_page`].
     ///
     /// # Errors
-    /// [`StoreError`].
-    pub async fn dead_letters(&self, identity: &Identity) -> Result<Vec<DeadLetterItem>, StoreError> {
+    /// [`CommandReadError`].
+    pub async fn dead_letters(&self, identity: &Identity) -> Result<Vec<DeadLetterItem>, CommandReadError> {
         self.dead_letter_page(identity, None, PAGE_ITEMS_MAX).await.map(|page| page.items)
     }
 
     /// An identity's dead letters in the order they were sent, those behind the sequence number
     /// `after`: at most `limit`, never more than 1,000, and bodies of 4 MiB. The newest of an
-    /// identity are kept, a hundred unless configured. None when there is no such identity.
+    /// identity are kept, a hundred unless configured.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`CommandReadError`].
     pub async fn dead_letter_page(
         &self,
         identity: &Identity,
         after: Option<u64>,
         limit: usize,
-    ) -> Result<Page<DeadLetterItem>, StoreError> {
+    ) -> Result<Page<DeadLetterItem>, CommandReadError> {
+        if self.identity(identity).is_none() {
+            let device = Identity::device(identity.device.clone());
+            return Err(UnknownIdentity::of(identity, self.identity(&device).is_some()).into());
+        }
         let after = from_unsigned(after.unwrap_or(0));
         let limit = limit.min(PAGE_ITEMS_MAX);
         let sizes = self.dead_letter_sizes(identity, after, limit + 1).await?;
         let (last, next) = cut(&sizes, limit);
         let query = sqlx::query(SELECT_DEAD_LETTERS).bind(identity.device.as_str()).bind(module_column(identity));
-        let rows = query.bind(after).bind(last).fetch_all(&self.inner.readers.0).await?;
+        let rows = query.bind(after).bind(last).fetch_all(&self.inner.readers.0).await.map_err(StoreError::from)?;
         Ok(Page { items: rows.iter().map(read).collect::<Result<_, _>>()?, next })
     }
 

@@ -1,4 +1,4 @@
-//! What happens to commands and feedback without anybody looking at them.
+//! What happens to commands and messages to the service without anybody looking at them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::handle::Twins;
-use crate::store::{FEEDBACK_QUEUE, FILE_NOTIFICATION_QUEUE, Stop, Unit};
+use crate::service_queue::ServiceQueue;
+use crate::store::{Stop, Unit};
 
 /// Commands that one sweep dead-letters, and locks it takes back, so that others get between.
 const SWEPT_MAX: usize = 512;
@@ -29,8 +30,8 @@ pub struct Swept {
 }
 
 impl Twins {
-    /// Dead-letters commands whose time has passed, takes back commands and feedback messages
-    /// whose locks have ended, gathers feedback, and drops feedback nobody has read in time. All
+    /// Dead-letters commands whose time has passed, takes back commands and messages to the service
+    /// whose locks have ended, gathers feedback, and drops messages nobody has read in time. All
     /// that is found by indexes; what is not due is not looked at.
     ///
     /// To be called when the moment in [`Twins::command_deadline`] has come:
@@ -69,9 +70,11 @@ impl Unit<'_> {
         let mut back = self.take_back_ended();
         let expired = self.expire_commands()?;
         self.form_messages()?;
-        self.expire_messages()?;
-        let has_feedback = back.remove(&FEEDBACK_QUEUE) | self.agenda.message_since.take().is_some();
-        back.remove(&FILE_NOTIFICATION_QUEUE);
+        for queue in ServiceQueue::ALL {
+            self.expire_messages(queue)?;
+        }
+        let has_feedback = back.remove(&ServiceQueue::Feedback.lock_key()) | self.agenda.feedback_since.take().is_some();
+        back.remove(&ServiceQueue::FileNotifications.lock_key());
         let available = back.into_iter().filter_map(|id| self.identity_with_commands(id).transpose());
         let available = available.collect::<Result<_, Stop<StoreError>>>()?;
         Ok(Swept { expired, available, has_feedback, next: self.agenda.next(self.locks.next_end()) })
@@ -81,11 +84,9 @@ impl Unit<'_> {
     fn take_back_ended(&mut self) -> BTreeSet<i64> {
         let ended = self.locks.take_ended(self.now(), SWEPT_MAX);
         for (queue, expiry) in &ended {
-            match *queue {
-                FEEDBACK_QUEUE => self.agenda.note_message(*expiry),
-                // Looked for whenever one is asked for, and at no other time.
-                FILE_NOTIFICATION_QUEUE => {}
-                _ => self.agenda.note_command(*expiry),
+            match ServiceQueue::of_lock_key(*queue) {
+                Some(queue) => self.agenda.note_message(queue, *expiry),
+                None => self.agenda.note_command(*expiry),
             }
         }
         ended.into_iter().map(|(queue, _)| queue).collect()

@@ -1,11 +1,13 @@
-//! When commands and feedback change by themselves, so that nobody has to look for it.
+//! When commands and messages to the service change by themselves, so that nobody has to look for it.
 
 use model::Timestamp;
 use rusqlite::Connection;
 
 use super::feedback_rows::read_gathering;
+use super::service_queue_rows::{next_expiry, waiting_since};
 use crate::error::StoreError;
 use crate::feedback::Gathering;
+use crate::service_queue::ServiceQueue;
 
 /// Moments before which nothing happens; that one has come does not mean that something does. A
 /// copy made before a transaction is put back when that fails.
@@ -17,24 +19,28 @@ pub(crate) struct Agenda {
     /// No command expires before this.
     pub(crate) command_expiry: Option<Timestamp>,
     /// No feedback message expires before this.
-    pub(crate) message_expiry: Option<Timestamp>,
+    feedback_expiry: Option<Timestamp>,
+    /// No file notification expires before this.
+    notification_expiry: Option<Timestamp>,
     /// Records that wait to become a feedback message.
     pub(crate) gathering: Gathering,
     /// Since when there has been a feedback message that no sweep has told of.
-    pub(crate) message_since: Option<Timestamp>,
+    pub(crate) feedback_since: Option<Timestamp>,
 }
 
 impl Agenda {
     /// What the rows say at start.
     pub(crate) fn load(connection: &Connection) -> Result<Self, StoreError> {
         let failed = |error: rusqlite::Error| StoreError::Read(error.into());
-        let first = |sql| connection.query_row(sql, [], |row| row.get(0)).map_err(failed);
-        let moment = |milliseconds: Option<i64>| milliseconds.map(Timestamp::from_milliseconds);
+        let command: Option<i64> = connection.query_row("SELECT min(expiry) FROM commands", [], |row| row.get(0)).map_err(failed)?;
+        // Whatever has expired meanwhile, too.
+        let message_expiry = |queue| next_expiry(connection, queue, Timestamp::from_milliseconds(i64::MIN)).map_err(failed);
         Ok(Self {
-            command_expiry: moment(first("SELECT min(expiry) FROM commands")?),
-            message_expiry: moment(first("SELECT min(expiry) FROM feedback_messages")?),
+            command_expiry: command.map(Timestamp::from_milliseconds),
+            feedback_expiry: message_expiry(ServiceQueue::Feedback)?,
+            notification_expiry: message_expiry(ServiceQueue::FileNotifications)?,
             gathering: read_gathering(connection).map_err(failed)?,
-            message_since: moment(first("SELECT min(enqueued) FROM feedback_messages")?),
+            feedback_since: waiting_since(connection, ServiceQueue::Feedback).map_err(failed)?,
         })
     }
 
@@ -43,14 +49,24 @@ impl Agenda {
         self.command_expiry = earliest([self.command_expiry, Some(expiry)]);
     }
 
-    /// There is a feedback message with this expiry that nobody has.
-    pub(crate) fn note_message(&mut self, expiry: Timestamp) {
-        self.message_expiry = earliest([self.message_expiry, Some(expiry)]);
+    /// There is a message with this expiry in a queue that nobody has.
+    pub(crate) fn note_message(&mut self, queue: ServiceQueue, expiry: Timestamp) {
+        let noted = self.message_expiry(queue);
+        *noted = earliest([*noted, Some(expiry)]);
+    }
+
+    /// Before which no message of a queue expires.
+    pub(crate) fn message_expiry(&mut self, queue: ServiceQueue) -> &mut Option<Timestamp> {
+        match queue {
+            ServiceQueue::Feedback => &mut self.feedback_expiry,
+            ServiceQueue::FileNotifications => &mut self.notification_expiry,
+        }
     }
 
     /// The next moment at which something may happen; `lock_end` is the first end of a lock.
     pub(crate) fn next(&self, lock_end: Option<Timestamp>) -> Option<Timestamp> {
-        earliest([self.command_expiry, self.message_expiry, self.gathering.deadline(), self.message_since, lock_end])
+        let messages = [self.feedback_expiry, self.notification_expiry, self.gathering.deadline(), self.feedback_since];
+        earliest(messages.into_iter().chain([self.command_expiry, lock_end]))
     }
 }
 

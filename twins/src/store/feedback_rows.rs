@@ -3,26 +3,17 @@
 use std::collections::BTreeSet;
 
 use model::api::{FeedbackRecord, FeedbackStatus};
-use model::limits::{FEEDBACK_MESSAGES_MAX, FEEDBACK_RECORDS_MAX};
+use model::limits::FEEDBACK_RECORDS_MAX;
 use model::{ModuleId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::identity_rows::read_identity;
-use super::lock_table::FEEDBACK_QUEUE;
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
-use crate::command_queue::{CommandQueue, Entry, guid};
+use crate::command_queue::guid;
 use crate::error::{SqliteFailure, StoreError};
 use crate::feedback::Gathering;
-
-/// A feedback message without its records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MessageRow {
-    pub(crate) message_id: String,
-    pub(crate) delivery_count: u32,
-    pub(crate) enqueued: Timestamp,
-    pub(crate) expiry: Timestamp,
-}
+use crate::service_queue::ServiceQueue;
 
 fn status_column(status: FeedbackStatus) -> i64 {
     match status {
@@ -117,81 +108,11 @@ impl Unit<'_> {
              WHERE id IN (SELECT id FROM feedback_records WHERE message IS NULL ORDER BY id LIMIT ?2)",
         )?;
         gather.execute(params![sequence, from_unsigned(FEEDBACK_RECORDS_MAX as u64)])?;
-        self.agenda.note_message(expiry);
-        self.agenda.message_since.get_or_insert(now);
-        self.make_room_for_messages()
-    }
-
-    /// Feedback never keeps a device from settling its commands: nobody has read the oldest.
-    fn make_room_for_messages(&mut self) -> Result<(), rusqlite::Error> {
-        let mut count = self.connection.prepare_cached("SELECT count(*), min(sequence) FROM feedback_messages")?;
-        let (messages, oldest): (u64, Option<i64>) = count.query_row([], |row| Ok((to_unsigned(row.get(0)?), row.get(1)?)))?;
-        match oldest {
-            Some(oldest) if messages > FEEDBACK_MESSAGES_MAX as u64 => self.drop_message(to_unsigned(oldest), "too many wait to be read"),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// Removes a feedback message that nobody will read.
-    pub(crate) fn drop_message(&mut self, sequence: u64, reason: &'static str) -> Result<(), rusqlite::Error> {
-        tracing::warn!(sequence, reason, "a feedback message is dropped unread");
-        self.delete_message(sequence)
-    }
-
-    /// Removes a feedback message with its records and its lock.
-    pub(crate) fn delete_message(&mut self, sequence: u64) -> Result<(), rusqlite::Error> {
-        let mut delete = self.connection.prepare_cached("DELETE FROM feedback_messages WHERE sequence = ?1")?;
-        delete.execute([from_unsigned(sequence)])?;
-        self.locks.clear(FEEDBACK_QUEUE, sequence);
-        Ok(())
-    }
-
-    /// Drops the feedback messages that are past their time.
-    pub(crate) fn expire_messages(&mut self) -> Result<(), rusqlite::Error> {
-        if !self.is_due(self.agenda.message_expiry) {
-            return Ok(());
-        }
-        let now = self.now();
-        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages ORDER BY sequence";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut queue = CommandQueue::new(self.entries(&mut statement, FEEDBACK_QUEUE, [])?);
-        for sequence in queue.expire(now) {
-            self.drop_message(sequence, "nobody read it in time")?;
-        }
-        let to_come = queue.entries().iter().map(|entry| entry.expiry).filter(|expiry| *expiry > now);
-        self.agenda.message_expiry = to_come.min();
-        Ok(())
-    }
-
-    /// The first `limit` feedback messages.
-    pub(crate) fn first_messages(&self, limit: usize) -> Result<Vec<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages ORDER BY sequence LIMIT ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        self.entries(&mut statement, FEEDBACK_QUEUE, [from_unsigned(limit as u64)])
-    }
-
-    /// One feedback message as the state machine sees it.
-    pub(crate) fn message_entry(&self, sequence: u64) -> Result<Option<Entry>, rusqlite::Error> {
-        let sql = "SELECT sequence, expiry, delivery_count, 'none' FROM feedback_messages WHERE sequence = ?1";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        Ok(self.entries(&mut statement, FEEDBACK_QUEUE, [from_unsigned(sequence)])?.pop())
-    }
-
-    /// One feedback message.
-    pub(crate) fn message_row(&self, sequence: u64) -> Result<MessageRow, rusqlite::Error> {
-        let sql = "SELECT message_id, delivery_count, enqueued, expiry FROM feedback_messages WHERE sequence = ?1";
-        self.connection.prepare_cached(sql)?.query_row([from_unsigned(sequence)], |row| {
-            Ok(MessageRow {
-                message_id: row.get(0)?,
-                delivery_count: row.get(1)?,
-                enqueued: Timestamp::from_milliseconds(row.get(2)?),
-                expiry: Timestamp::from_milliseconds(row.get(3)?),
-            })
-        })
+        self.message_added(ServiceQueue::Feedback, expiry)
     }
 
     /// The records of one feedback message in the order of the outcomes.
-    pub(crate) fn message_records<E: From<StoreError>>(&self, sequence: u64) -> Result<Vec<FeedbackRecord>, Stop<E>> {
+    pub(crate) fn message_records(&self, sequence: u64) -> Result<Vec<FeedbackRecord>, Stop<StoreError>> {
         let mut statement = self.connection.prepare_cached(
             "SELECT i.device, i.module, i.generation, r.message_id, r.status, r.time FROM feedback_records r \
              JOIN identities i ON i.id = r.identity WHERE r.message = ?1 ORDER BY r.id",
@@ -204,16 +125,6 @@ impl Unit<'_> {
         Ok(records)
     }
 
-    /// Writes how often a feedback message was abandoned; it is to be had again.
-    pub(crate) fn requeue_message(&mut self, entry: &Entry) -> Result<(), rusqlite::Error> {
-        let mut update = self.connection.prepare_cached("UPDATE feedback_messages SET delivery_count = ?2 WHERE sequence = ?1")?;
-        update.execute(params![from_unsigned(entry.sequence), entry.delivery_count])?;
-        self.locks.set(FEEDBACK_QUEUE, entry);
-        self.agenda.note_message(entry.expiry);
-        self.agenda.message_since.get_or_insert(self.now());
-        Ok(())
-    }
-
     /// Removes the feedback of an identity that is deleted, and messages that it leaves empty.
     pub(crate) fn delete_feedback_of(&mut self, id: i64) -> Result<(), rusqlite::Error> {
         let mut delete = self.connection.prepare_cached("DELETE FROM feedback_records WHERE identity = ?1 RETURNING message")?;
@@ -222,7 +133,7 @@ impl Unit<'_> {
         for message in messages {
             match message {
                 None => self.agenda.gathering = read_gathering(self.connection)?,
-                Some(message) if !left.exists([message])? => self.delete_message(to_unsigned(message))?,
+                Some(message) if !left.exists([message])? => self.delete_message(ServiceQueue::Feedback, to_unsigned(message))?,
                 Some(_) => {}
             }
         }

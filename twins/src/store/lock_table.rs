@@ -6,11 +6,6 @@ use model::Timestamp;
 
 use crate::command_queue::{Entry, Lock, LockHolder, LockOwner, LockToken};
 
-/// The queue of feedback messages. Row ids, by which the others are named, begin at 1.
-pub(crate) const FEEDBACK_QUEUE: i64 = 0;
-/// The queue of file notifications.
-pub(crate) const FILE_NOTIFICATION_QUEUE: i64 = -1;
-
 /// The lock on an entry, and when that expires.
 #[derive(Debug, Clone, Copy)]
 struct Held {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::api::{FeedbackRecord, FeedbackStatus};
 use model::{Identity, Message};
-use twins::{Ack, CommandSettings, Config, FeedbackSettings, LockLost, LockOwner, NewCommand, OpenError, SettleError, Twins};
+use twins::{Ack, CommandSettings, Config, FeedbackSettings, LockLost, LockOwner, NewCommand, OpenError, ServiceQueue, SettleError, Twins};
 
 use crate::{Home, create, device_id, identity};
 
@@ -32,8 +32,8 @@ async fn complete_next(twins: &Twins, id: &Identity) {
 /// What of the message that comes next says: message ids and outcomes.
 async fn outcomes(twins: &Twins) -> Vec<(String, FeedbackStatus)> {
     let Some(message) = twins.receive_feedback(None).await.expect("read") else { return vec![] };
-    twins.complete_feedback(message.lock).await.expect("held");
-    message.records.into_iter().map(|record| (record.original_message_id, record.status_code)).collect()
+    twins.complete_message(ServiceQueue::Feedback, message.lock).await.expect("held");
+    message.content.into_iter().map(|record| (record.original_message_id, record.status_code)).collect()
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_record_says_whose_command_came_to_what_and_when() {
         enqueued_time_utc: model::Timestamp::parse_rfc3339(&format!("2026-01-01T00:00:0{seconds}Z")).expect("a date"),
         status_code: FeedbackStatus::Success,
     };
-    assert_eq!(message.records, [record("d", "to device", None, 1), record("d/m", "to module", Some("m"), 2)]);
+    assert_eq!(message.content, [record("d", "to device", None, 1), record("d/m", "to module", Some("m"), 2)]);
     assert_eq!((message.sequence_number, message.delivery_count, message.enqueued_time), (1, 0, home.clock.now()));
     assert_eq!(message.expiry_time, home.clock.now().saturating_add(Duration::from_secs(3600)));
 }
@@ -145,12 +145,12 @@ async fn a_feedback_message_comes_back_until_it_was_abandoned_too_often() {
     let first = twins.receive_feedback(None).await.expect("read").expect("formed");
     assert_eq!(twins.receive_feedback(None).await, Ok(None), "it is handed out");
     home.advance(60);
-    assert_eq!(twins.complete_feedback(first.lock).await, Err(SettleError::LockLost(LockLost)));
+    assert_eq!(twins.complete_message(ServiceQueue::Feedback, first.lock).await, Err(SettleError::LockLost(LockLost)));
     assert!(twins.sweep_commands().await.expect("swept").has_feedback, "its lock has ended");
     for count in 0..10 {
         let again = twins.receive_feedback(None).await.expect("read").expect("back");
-        assert_eq!((again.sequence_number, again.delivery_count, &again.records), (1, count, &first.records));
-        twins.abandon_feedback(again.lock).await.expect("held");
+        assert_eq!((again.sequence_number, again.delivery_count, &again.content), (1, count, &first.content));
+        twins.abandon_message(ServiceQueue::Feedback, again.lock).await.expect("held");
     }
     assert_eq!(twins.receive_feedback(None).await, Ok(None));
 }
@@ -166,7 +166,7 @@ async fn feedback_that_nobody_reads_expires() {
     let held = twins.receive_feedback(Some(Duration::from_secs(5))).await.expect("read").expect("formed");
     home.advance(4);
     assert_eq!(twins.sweep_commands().await.map(|swept| swept.has_feedback), Ok(false));
-    assert_eq!(twins.abandon_feedback(held.lock).await, Ok(()), "an expiry counts once nobody has it");
+    assert_eq!(twins.abandon_message(ServiceQueue::Feedback, held.lock).await, Ok(()), "an expiry counts once nobody has it");
     assert_eq!(twins.receive_feedback(None).await, Ok(None));
     assert_eq!(twins.sweep_commands().await.map(|swept| swept.next), Ok(None));
 }
@@ -199,7 +199,7 @@ async fn a_deleted_device_takes_its_feedback_along() {
     settle("e").await;
     let alone = twins.receive_feedback(None).await.expect("read").expect("formed");
     twins.delete_device(device_id("d"), twins::IfMatch::Any).await.expect("deleted");
-    assert_eq!(twins.complete_feedback(alone.lock).await, Err(SettleError::LockLost(LockLost)));
+    assert_eq!(twins.complete_message(ServiceQueue::Feedback, alone.lock).await, Err(SettleError::LockLost(LockLost)));
     home.advance(15);
     assert_eq!(outcomes(&twins).await, [("e".to_owned(), FeedbackStatus::Success)]);
     assert_eq!(outcomes(&twins).await, []);

@@ -10,8 +10,8 @@ use model::{Message, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::select;
 use twins::{
-    Ack, CommandSettings, Config, DeadLetters, EnqueueError, FeedbackSettings, LockOwner, LockToken, NewCommand, RedriveError, SettleError,
-    Twins,
+    Ack, CommandSettings, Config, DeadLetters, EnqueueError, FeedbackSettings, LockOwner, LockToken, NewCommand, RedriveError,
+    ServiceQueue, SettleError, Twins,
 };
 
 use crate::{Home, create, device_id, identity};
@@ -286,7 +286,7 @@ impl Pair {
         let expect = self.reference.receive_feedback(self.feedback_locks.len(), self.later(lock.unwrap_or(10)));
         self.feedback_locks.extend(received.as_ref().map(|message| message.lock));
         let got = received
-            .map(|message| (message.sequence_number, message.delivery_count, message.enqueued_time, message.expiry_time, message.records));
+            .map(|message| (message.sequence_number, message.delivery_count, message.enqueued_time, message.expiry_time, message.content));
         assert_eq!(got, expect);
         expect.is_some()
     }
@@ -294,7 +294,11 @@ impl Pair {
     async fn settle_feedback(&mut self, back: Label, is_complete: bool) {
         let Some(label) = self.feedback_locks.len().checked_sub(back + 1) else { return };
         let token = self.feedback_locks[label];
-        let settled = if is_complete { self.twins.complete_feedback(token).await } else { self.twins.abandon_feedback(token).await };
+        let settled = if is_complete {
+            self.twins.complete_message(ServiceQueue::Feedback, token).await
+        } else {
+            self.twins.abandon_message(ServiceQueue::Feedback, token).await
+        };
         let is_held = self.reference.settle_feedback(label, is_complete);
         assert_eq!(settled, if is_held { Ok(()) } else { Err(SettleError::LockLost(twins::LockLost)) });
     }

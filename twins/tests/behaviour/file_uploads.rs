@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 use model::api::FileNotification;
-use twins::{BeginFileUploadError, EndFileUploadError, LockLost, NewFileUpload, SettleError, Twins};
+use twins::{BeginFileUploadError, EndFileUploadError, LockLost, NewFileUpload, ServiceQueue, SettleError, Twins};
 
 use crate::{Home, create, device_id};
 
@@ -81,18 +81,18 @@ async fn a_notification_comes_until_it_is_completed_in_order_and_across_a_crash(
     }
     let copy = home.crashed_copy();
     let kept = copy.open().await.receive_file_notification(None).await.expect("read").expect("one");
-    assert_eq!(kept.notification.blob_name, "d/a", "what a crash left");
+    assert_eq!(kept.content.blob_name, "d/a", "what a crash left");
     let first = twins.receive_file_notification(None).await.expect("read").expect("one");
     let second = twins.receive_file_notification(None).await.expect("read").expect("one");
-    assert_eq!((first.sequence_number, first.notification.clone()), (1, notification(&home, "d/a").0));
-    assert_eq!(second.notification.blob_name, "d/b");
+    assert_eq!((first.sequence_number, first.content.clone()), (1, notification(&home, "d/a").0));
+    assert_eq!(second.content.blob_name, "d/b");
     assert_eq!(twins.receive_file_notification(None).await.expect("read"), None, "both are handed out");
 
-    twins.abandon_file_notification(first.lock).await.expect("held");
+    twins.abandon_message(ServiceQueue::FileNotifications, first.lock).await.expect("held");
     let again = twins.receive_file_notification(None).await.expect("read").expect("one");
     assert_eq!((again.sequence_number, again.delivery_count), (1, 1));
-    twins.complete_file_notification(again.lock).await.expect("held");
-    assert_eq!(twins.complete_file_notification(first.lock).await, Err(SettleError::LockLost(LockLost)));
+    twins.complete_message(ServiceQueue::FileNotifications, again.lock).await.expect("held");
+    assert_eq!(twins.complete_message(ServiceQueue::FileNotifications, first.lock).await, Err(SettleError::LockLost(LockLost)));
     home.advance(60);
     assert_eq!(twins.receive_file_notification(None).await.expect("read"), None, "the other has expired");
 }
@@ -107,7 +107,7 @@ async fn a_lock_on_a_notification_ends_and_a_sweep_is_not_disturbed() {
     let first = twins.receive_file_notification(Some(Duration::from_secs(30))).await.expect("read").expect("one");
     home.advance(30);
     let swept = twins.sweep_commands().await.expect("swept");
-    assert_eq!((swept.available.len(), swept.has_feedback, swept.next), (0, false, None));
+    assert_eq!((swept.available.len(), swept.has_feedback, swept.next), (0, false, Some(expiry)));
     let again = twins.receive_file_notification(None).await.expect("read").expect("to be had again");
     assert_eq!((again.sequence_number, again.delivery_count), (first.sequence_number, 0));
     let twins = home.reopen(twins).await;

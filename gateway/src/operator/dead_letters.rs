@@ -1,0 +1,62 @@
+//! Dead letters: commands that will not be delivered, read with their reason, sent again or
+//! deleted. Ours: the service has no way to do any of this.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use model::Timestamp;
+use model::api::{DeadLettersDeleted, ErrorCode};
+use twins::DeadLetters;
+
+use super::Parameters;
+use super::page::{Paging, paged};
+use crate::commands;
+use crate::https::{Answer, Refusal, Reply, RequestPath, Target};
+use crate::hub::Hub;
+
+/// Which ones a path `…/deadLetters[/{sequence number}]…` names.
+pub(super) struct Chosen(DeadLetters);
+
+impl<S: Sync> FromRequestParts<S> for Chosen {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
+        let segment = RequestPath::within(parts)?.segment_after("deadletters");
+        let sequence = segment.filter(|segment| !segment.eq_ignore_ascii_case("redrive"));
+        match sequence.map(|text| text.parse()) {
+            None => Ok(Self(DeadLetters::All)),
+            Some(Ok(sequence)) => Ok(Self(DeadLetters::One(sequence))),
+            Some(Err(_)) => Err(Refusal::new(ErrorCode::ArgumentInvalid, "a dead letter is named by its sequence number")),
+        }
+    }
+}
+
+/// One page in the order of sequence numbers.
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, paging: Paging) -> Answer {
+    paged(&hub.twins.dead_letter_page(&identity, paging.after, paging.limit).await?)
+}
+
+/// Answers once they are commands again, on disk, and the device's readers know.
+pub(super) async fn redrive(
+    Extension(hub): Extension<Arc<Hub>>,
+    Target(identity): Target,
+    Chosen(which): Chosen,
+    parameters: Parameters,
+) -> Answer {
+    let expiry = parameters.get("expiryTime").map(Timestamp::parse_rfc3339).transpose();
+    let expiry = expiry.map_err(|_| Refusal::new(ErrorCode::ArgumentInvalid, "expiryTime is a time like 2026-01-31T12:00:00Z"))?;
+    Reply::OK.json(&commands::redrive(&hub, &identity, which, expiry).await?)
+}
+
+/// Those that are not there were deleted before, or are commands again.
+pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, Chosen(which): Chosen) -> Answer {
+    let total_dead_letters_deleted = hub.twins.delete_dead_letters(&identity, which).await?;
+    match which {
+        DeadLetters::One(sequence) if total_dead_letters_deleted == 0 => {
+            Err(Refusal::new(ErrorCode::ResourceNotFound, format!("there is no dead letter with the sequence number {sequence}")))
+        }
+        DeadLetters::One(_) | DeadLetters::All => Reply::OK.json(&DeadLettersDeleted { total_dead_letters_deleted }),
+    }
+}
