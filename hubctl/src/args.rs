@@ -17,7 +17,7 @@ mod identity;
 mod twin;
 
 pub(crate) use certificate::{CaVerb, CertVerb};
-pub(crate) use command::{Ack, CommandToSend, CommandVerb};
+pub(crate) use command::{Ack, Chosen, CommandToSend, CommandVerb, Feedback, Redrive};
 pub(crate) use event::{EventToSend, EventVerb, Watch};
 pub(crate) use file::FileVerb;
 pub(crate) use hub::{HubChange, HubSettings, HubVerb, PolicyVerb};

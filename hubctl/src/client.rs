@@ -1,11 +1,13 @@
 //! A client of the service API over HTTPS, signing each request with a policy's key.
 
+mod commands;
 mod connect;
 mod event_hubs;
 mod events;
 mod files;
 mod refusal;
 mod service;
+mod service_messages;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -20,11 +22,13 @@ use thiserror::Error;
 
 use crate::data_directory::DataDirectory;
 
+pub use commands::DeadLetters;
 pub use connect::{ConnectError, ConnectOptions};
 pub use events::{EventQuery, EventStart, EventStream};
-pub use files::{FileContent, ReceivedFileNotification};
+pub use files::FileContent;
 pub use refusal::Refusal;
 pub use service::{IdentityChange, NewIdentity};
+pub use service_messages::Received;
 
 /// The version of the service API that requests name.
 const API_VERSION: &str = "2021-04-12";

@@ -5,9 +5,11 @@ mod ca;
 mod cert;
 #[expect(clippy::module_inception, reason = "`command` is also the name of a noun")]
 mod command;
+mod dead_letters;
 mod device;
 mod event;
 mod event_send;
+mod feedback;
 mod file;
 mod hub;
 mod hub_groups;
@@ -56,6 +58,11 @@ fn read_input(path: &Path) -> Result<Vec<u8>, Failure> {
         fs::read(path)
     };
     read.map_err(|error| Failure::Input { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// A word for people beside the results; where they cannot be told, what was asked for counts.
+fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "hubctl: {text}");
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

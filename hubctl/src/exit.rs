@@ -112,12 +112,15 @@ fn hint_for(refusal: &Refusal) -> Option<&'static str> {
         "DeviceNotFound" => "`hubctl device list` shows the devices there are",
         "ModuleNotFound" => "`hubctl module list DEVICE` shows the modules there are",
         "ResourceNotFound" => {
-            "`hubctl hub list` shows the event hubs there are, `hubctl ca list` the certificate authorities, `hubctl file list` the files"
+            "`hubctl hub list` shows the event hubs there are, `hubctl ca list` the certificate authorities, `hubctl file list` the files, \
+             `hubctl command dead-letters DEVICE` the dead letters"
         }
         "DeviceAlreadyExists" => "`hubctl device show` shows it; `hubctl device update` changes it",
         "PreconditionFailed" => "it changed meanwhile: show it again and repeat with its new etag",
         "DeviceNotOnline" => "methods need the device connected and listening for them; `hubctl command send` queues instead",
         "DeviceMaximumQueueDepthExceeded" => "`hubctl command purge` empties the queue",
+        "DeviceMessageLockLost" => "it was held for too long and is handed out again: repeat the command",
+        "InvalidMessageExpiryTime" => "--expiry is how long from now, at most 2days; do the clocks of hub and caller agree?",
         "GatewayTimeout" => "the device is connected and did not answer in time; --timeout waits longer",
         _ => return None,
     })

@@ -52,6 +52,11 @@ impl<W: Write> Output<W> {
         self.writer.flush()
     }
 
+    /// Prints `value` as JSON on one line of a stream and flushes it.
+    pub(crate) fn json_line<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+        self.line(&serde_json::to_string(value)?)
+    }
+
     /// Says that something was done where there is nothing to show: `{}` for scripts.
     pub(crate) fn done(&mut self, text: &str) -> io::Result<()> {
         match self.format {

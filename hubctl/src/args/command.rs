@@ -34,7 +34,7 @@ pub(crate) struct CommandToSend {
     /// An application property; may be repeated.
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) properties: Vec<(String, String)>,
-    /// Which outcome the hub reports back. Kept with the command; feedback itself is not built yet.
+    /// Which outcome the hub reports back, to be read by `hubctl command feedback`.
     #[arg(long, value_enum, default_value = "none")]
     pub(crate) ack: Ack,
     /// How long it may wait for the device, 1h unless given, at most 2days.
@@ -58,6 +58,46 @@ pub(crate) struct CommandToSend {
     pub(crate) content_encoding: Option<String>,
 }
 
+/// Which dead letters are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Chosen {
+    /// The one with this sequence number, as `dead-letters` shows it.
+    #[arg(long, value_name = "N")]
+    pub(crate) sequence: Option<u64>,
+    /// All of them.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  hubctl command redrive dev1 --sequence 7\n  hubctl command redrive dev1 --all --expiry 1day")]
+pub(crate) struct Redrive {
+    /// Device, or DEVICE/MODULE.
+    pub(crate) id: Identity,
+    #[command(flatten)]
+    pub(crate) chosen: Chosen,
+    /// How long they may wait for the device now, at most 2days [default: as configured, 1h].
+    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    pub(crate) expiry: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hubctl command send dev1 --body reboot --ack full\n  hubctl command feedback\n  hubctl command feedback --wait -o json | jq .statusCode"
+)]
+pub(crate) struct Feedback {
+    /// Go on and print, a line each, what comes until this is interrupted or --count is reached.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Read so many feedback messages, each of at most 64 outcomes [default: 64, with --wait all].
+    #[arg(long, value_name = "N", value_parser = message_count)]
+    pub(crate) count: Option<usize>,
+    /// Give them back for the next reader. That counts: after ten times the hub drops one.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) keep: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CommandVerb {
     /// Queue a command for a device, connected or not.
@@ -72,4 +112,30 @@ pub(crate) enum CommandVerb {
         /// Device, or DEVICE/MODULE.
         id: Identity,
     },
+    /// Read what became of commands sent with --ack. Each outcome is told once: what is shown here
+    /// is done with.
+    Feedback(Feedback),
+    /// List the commands that a device will not get, and why: expired, rejected or abandoned too
+    /// often.
+    #[command(after_help = "Examples:\n  hubctl command dead-letters dev1\n  hubctl command dead-letters dev1/camera -o json")]
+    DeadLetters {
+        /// Device, or DEVICE/MODULE.
+        id: Identity,
+    },
+    /// Put dead letters back at the end of the device's queue.
+    Redrive(Redrive),
+    /// Delete dead letters.
+    #[command(
+        after_help = "Examples:\n  hubctl command delete-dead-letters dev1 --sequence 7\n  hubctl command delete-dead-letters dev1 --all"
+    )]
+    DeleteDeadLetters {
+        /// Device, or DEVICE/MODULE.
+        id: Identity,
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+}
+
+fn message_count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| String::from("a number of messages is 1 or more"))
 }

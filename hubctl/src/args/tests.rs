@@ -37,6 +37,14 @@ fn every_command_of_the_manual_is_understood() {
         "command send d1/m1 --file body.bin",
         "command list d1",
         "command purge d1",
+        "command feedback",
+        "command feedback --count 3 --keep -o json",
+        "command feedback --wait --count 1",
+        "command dead-letters d1/m1",
+        "command redrive d1 --sequence 7 --expiry 2h",
+        "command redrive d1/m1 --all",
+        "command delete-dead-letters d1 --sequence 7",
+        "command delete-dead-letters d1 --all",
         "event watch",
         "event watch --device d1 --hub events --partition 3 --from earliest --until-end --count 7",
         "event watch --from 2026-01-01T00:00:00Z",
@@ -100,6 +108,13 @@ fn values_are_checked_before_anything_is_sent() {
     refused("method invoke d1 m --timeout soon", ErrorKind::ValueValidation);
     refused("command send d1 --property x", ErrorKind::ValueValidation);
     refused("command send d1 --body a --file b", ErrorKind::ArgumentConflict);
+    refused("command feedback --wait --keep", ErrorKind::ArgumentConflict);
+    refused("command feedback --count 0", ErrorKind::ValueValidation);
+    refused("command redrive d1", ErrorKind::MissingRequiredArgument);
+    refused("command redrive d1 --all --sequence 7", ErrorKind::ArgumentConflict);
+    refused("command redrive d1 --sequence -1", ErrorKind::UnknownArgument);
+    refused("command delete-dead-letters d1", ErrorKind::MissingRequiredArgument);
+    refused("command dead-letters", ErrorKind::MissingRequiredArgument);
     refused("event watch --from -1", ErrorKind::ValueValidation);
     refused("event watch --from yesterday", ErrorKind::ValueValidation);
     refused("event watch --count 0", ErrorKind::ValueValidation);

@@ -1,21 +1,12 @@
-//! Uploaded files, and what is told of them.
+//! Uploaded files.
 
 use std::time::Duration;
 
 use model::DeviceId;
-use model::api::{FileInfo, FileLink, FileNotification};
-use reqwest::{Method, Response, StatusCode};
+use model::api::{FileInfo, FileLink};
+use reqwest::{Method, Response};
 
-use super::{ClientError, HubClient, Request, lost, unintelligible};
-
-/// A notification that was handed out, to be completed or abandoned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedFileNotification {
-    /// Names this handing-out.
-    pub lock: String,
-    /// Which file was uploaded.
-    pub notification: FileNotification,
-}
+use super::{ClientError, HubClient, Request, lost};
 
 impl HubClient {
     /// The uploaded files in the order of their names, those of one device if it is given.
@@ -51,39 +42,6 @@ impl HubClient {
     pub async fn delete_file(&self, file: &str) -> Result<(), ClientError> {
         self.perform(&request(Method::DELETE, file)).await
     }
-
-    /// The oldest notification that nobody has, if there is one. It comes again unless it is
-    /// completed within a minute.
-    ///
-    /// # Errors
-    /// See [`Self::files`].
-    pub async fn receive_file_notification(&self) -> Result<Option<ReceivedFileNotification>, ClientError> {
-        let request = notifications(Method::GET, &[]);
-        let response = self.send(&request).await?;
-        if response.status() == StatusCode::NO_CONTENT {
-            return Ok(None);
-        }
-        let lock = response.headers().get("etag").and_then(|etag| etag.to_str().ok()).unwrap_or_default().trim_matches('"').to_owned();
-        let body = response.bytes().await.map_err(|error| lost(&error))?;
-        let notification = serde_json::from_slice(&body).map_err(|error| unintelligible(&request, &error))?;
-        Ok(Some(ReceivedFileNotification { lock, notification }))
-    }
-
-    /// Says that a notification is done with.
-    ///
-    /// # Errors
-    /// See [`Self::files`].
-    pub async fn complete_file_notification(&self, lock: &str) -> Result<(), ClientError> {
-        self.perform(&notifications(Method::DELETE, &[lock])).await
-    }
-
-    /// Gives a notification back.
-    ///
-    /// # Errors
-    /// See [`Self::files`].
-    pub async fn abandon_file_notification(&self, lock: &str) -> Result<(), ClientError> {
-        self.perform(&notifications(Method::POST, &[lock, "abandon"])).await
-    }
 }
 
 /// A file on its way.
@@ -104,10 +62,5 @@ impl FileContent {
 /// `files/{file}`, each part between slashes a segment.
 fn request(method: Method, file: &str) -> Request {
     let segments: Vec<&str> = std::iter::once("files").chain(file.split('/')).collect();
-    Request::new(method, &segments)
-}
-
-fn notifications(method: Method, rest: &[&str]) -> Request {
-    let segments: Vec<&str> = ["messages", "serviceBound", "filenotifications"].iter().chain(rest).copied().collect();
     Request::new(method, &segments)
 }

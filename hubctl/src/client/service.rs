@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use model::Identity;
 use model::api::{
-    Authentication, BulkItem, BulkResult, Ca, CaRequest, CaState, CommandItem, CommandRequest, CommandSent, Device, MethodRequest,
-    MethodResponse, Module, PurgeResult, Status, Twin, TwinPatch,
+    Authentication, BulkItem, BulkResult, Ca, CaRequest, CaState, Device, MethodRequest, MethodResponse, Module, Status, Twin, TwinPatch,
 };
 use model::limits::{METHOD_RESPONSE_TIMEOUT_SECONDS_DEFAULT, PAGE_ITEMS_MAX};
 use reqwest::Method;
@@ -55,7 +54,7 @@ struct IdentityBody<'a> {
 }
 
 /// `{collection}/{device}` or `{collection}/{device}/modules/{module}`, then `rest`.
-fn request(method: Method, collection: &str, identity: &Identity, rest: &[&str]) -> Request {
+pub(super) fn request(method: Method, collection: &str, identity: &Identity, rest: &[&str]) -> Request {
     let mut segments = vec![collection, identity.device.as_str()];
     if let Some(module) = &identity.module {
         segments.extend(["modules", module.as_str()]);
@@ -220,30 +219,6 @@ impl HubClient {
             + call.connect_timeout_in_seconds.unwrap_or(0);
         let timeout = REQUEST_TIMEOUT + Duration::from_secs(waits.into());
         self.fetch(&request(Method::POST, "twins", identity, &["methods"]).json(call).timeout(Some(timeout))).await
-    }
-
-    /// Queues a command.
-    ///
-    /// # Errors
-    /// See [`Self::devices`].
-    pub async fn send_command(&self, identity: &Identity, command: &CommandRequest) -> Result<CommandSent, ClientError> {
-        self.fetch(&request(Method::POST, "devices", identity, &["commands"]).json(command)).await
-    }
-
-    /// The commands in an identity's queue.
-    ///
-    /// # Errors
-    /// See [`Self::devices`].
-    pub async fn commands(&self, identity: &Identity) -> Result<Vec<CommandItem>, ClientError> {
-        self.fetch(&request(Method::GET, "devices", identity, &["commands"])).await
-    }
-
-    /// Removes every command of an identity's queue.
-    ///
-    /// # Errors
-    /// See [`Self::devices`].
-    pub async fn purge_commands(&self, identity: &Identity) -> Result<PurgeResult, ClientError> {
-        self.fetch(&request(Method::DELETE, "devices", identity, &["commands"])).await
     }
 }
 

@@ -9,7 +9,7 @@ use model::Clock;
 use model::api::{CommandBody, CommandItem, CommandRequest};
 use model::limits::COMMAND_EXPIRY_MAX;
 
-use super::{name, read_input};
+use super::{dead_letters, feedback, name, read_input};
 use crate::args::{Ack, CommandToSend, CommandVerb};
 use crate::exit::Failure;
 use crate::output::{Output, Table};
@@ -33,6 +33,10 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
             let purged = hub.purge_commands(&id).await?;
             Ok(output.result(&purged, |purged| Table::fields([("commands purged", purged.total_messages_purged.to_string())]))?)
         }
+        CommandVerb::Feedback(feedback) => feedback::run(hub, output, feedback).await,
+        CommandVerb::DeadLetters { id } => dead_letters::list(hub, output, &id).await,
+        CommandVerb::Redrive(redrive) => dead_letters::redrive(hub, output, redrive, clock).await,
+        CommandVerb::DeleteDeadLetters { id, chosen } => dead_letters::delete(hub, output, &id, &chosen).await,
     }
 }
 
@@ -73,19 +77,24 @@ fn ack(ack: Ack) -> Option<&'static str> {
     }
 }
 
+/// As much of a body as a table shows.
+pub(super) fn shown_body(body: &CommandBody) -> String {
+    let text = match body {
+        CommandBody::Text(text) => text,
+        CommandBody::Base64(text) => text,
+    };
+    text.chars().take(BODY_SHOWN_MAX).collect()
+}
+
 fn overview(commands: &[CommandItem]) -> Table {
     let row = |command: &CommandItem| {
-        let body = match &command.body {
-            CommandBody::Text(text) => text,
-            CommandBody::Base64(text) => text,
-        };
         vec![
             command.sequence_number.to_string(),
             command.message_id.clone(),
             name(&command.state),
             command.delivery_count.to_string(),
             command.expiry_time.to_string(),
-            body.chars().take(BODY_SHOWN_MAX).collect(),
+            shown_body(&command.body),
         ]
     };
     Table::rows(&["sequence", "message id", "state", "deliveries", "expires", "body"], commands.iter().map(row))

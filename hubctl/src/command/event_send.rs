@@ -11,7 +11,7 @@ use model::limits::EVENT_BYTES_MAX;
 use serde::Serialize;
 
 use super::command::body;
-use super::read_input;
+use super::{note, read_input};
 use crate::args::EventToSend;
 use crate::exit::Failure;
 use crate::output::{Output, Table};
@@ -91,11 +91,6 @@ async fn send_lines<W: Write>(hub: &HubClient, output: &mut Output<W>, event: &E
             }
         }
     }
-}
-
-/// With the standard error output gone there is nobody to tell.
-fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "hubctl: {text}");
 }
 
 /// The events in as many requests as they take.

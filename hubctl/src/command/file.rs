@@ -57,7 +57,7 @@ async fn notifications<W: Write>(hub: &HubClient, output: &mut Output<W>, count:
     {
         received.push(next);
     }
-    let shown: Vec<_> = received.iter().map(|received| received.notification.clone()).collect();
+    let shown: Vec<_> = received.iter().map(|received| received.content.clone()).collect();
     output.result(&shown, |shown| {
         let row = |file: &model::api::FileNotification| {
             vec![file.enqueued_time_utc.to_string(), file.device_id.clone(), file.blob_size_in_bytes.to_string(), file.blob_uri.clone()]

@@ -1,0 +1,97 @@
+//! `hubctl command feedback`
+
+use std::io::Write;
+use std::time::Duration;
+
+use hubctl::HubClient;
+use model::api::FeedbackRecord;
+
+use super::{name, note};
+use crate::args::Feedback;
+use crate::exit::Failure;
+use crate::output::{Format, Output, Table, without_controls};
+
+/// How often a hub that had none is asked again; it gathers outcomes for up to 15 s anyway.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Messages handed out before the first is completed: their locks hold for a minute.
+const MESSAGES_AT_ONCE: usize = 64;
+
+pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: Feedback) -> Result<(), Failure> {
+    if feedback.wait { watch(hub, output, &feedback).await } else { read(hub, output, &feedback).await }
+}
+
+/// What there is now, as one table or document.
+async fn read<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: &Feedback) -> Result<(), Failure> {
+    let mut received = Vec::new();
+    while received.len() < feedback.count.unwrap_or(usize::MAX).min(MESSAGES_AT_ONCE)
+        && let Some(message) = hub.receive_feedback().await?
+    {
+        received.push(message);
+    }
+    let records: Vec<FeedbackRecord> = received.iter().flat_map(|message| message.content.iter().cloned()).collect();
+    output.result(&records, |records| overview(records))?;
+    for message in &received {
+        settle(hub, &message.lock, feedback.keep).await?;
+    }
+    note(&match (received.len(), feedback.keep) {
+        (0, _) => "no feedback waits; outcomes are gathered for up to 15 s, and --wait waits for them".to_owned(),
+        (messages, false) => format!("{} outcomes of {messages} feedback messages are done with and not shown again", records.len()),
+        (messages, true) => format!("{messages} feedback messages were given back for the next reader"),
+    });
+    Ok(())
+}
+
+/// What there is and what comes, a line an outcome.
+async fn watch<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: &Feedback) -> Result<(), Failure> {
+    let mut remaining = feedback.count;
+    while remaining != Some(0) {
+        let Some(message) = hub.receive_feedback().await? else {
+            tokio::time::sleep(PERIOD).await;
+            continue;
+        };
+        for record in &message.content {
+            match output.format() {
+                Format::Json => output.json_line(record)?,
+                Format::Table => output.line(&for_people(record))?,
+            }
+        }
+        settle(hub, &message.lock, false).await?;
+        remaining = remaining.map(|count| count - 1);
+    }
+    Ok(())
+}
+
+/// Only once it was shown.
+async fn settle(hub: &HubClient, lock: &str, keep: bool) -> Result<(), Failure> {
+    Ok(if keep { hub.abandon_feedback(lock).await? } else { hub.complete_feedback(lock).await? })
+}
+
+fn for_people(record: &FeedbackRecord) -> String {
+    let line =
+        format!("{}  {}  {}  {}", record.enqueued_time_utc, recipient(record), name(&record.status_code), record.original_message_id);
+    without_controls(&line)
+}
+
+fn overview(records: &[FeedbackRecord]) -> Table {
+    let row = |record: &FeedbackRecord| {
+        vec![record.enqueued_time_utc.to_string(), recipient(record), name(&record.status_code), record.original_message_id.clone()]
+    };
+    Table::rows(&["time", "device", "outcome", "message id"], records.iter().map(row))
+}
+
+fn recipient(record: &FeedbackRecord) -> String {
+    [Some(record.device_id.as_str()), record.module_id.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_people_says_what_became_of_which_command() {
+        let record = r#"{"originalMessageId":"m\u001b-1","description":"Success","deviceGenerationId":"1","deviceId":"d1","moduleId":"m1",
+            "enqueuedTimeUtc":"2026-01-01T00:00:00Z","statusCode":"Success"}"#;
+        let record: FeedbackRecord = serde_json::from_str(record).expect("a record");
+        assert_eq!(for_people(&record), "2026-01-01T00:00:00Z  d1/m1  Success  m\\u{1b}-1");
+    }
+}
