@@ -3,6 +3,7 @@
 //! Everything is read and checked before anything is opened or bound, and all faults are
 //! reported together, each with its key and what to do.
 
+mod commands;
 pub(crate) mod document;
 mod event_hub;
 pub(crate) mod faults;

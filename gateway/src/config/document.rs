@@ -8,7 +8,9 @@ use model::partition::PartitionCount;
 use model::{Rights, Thumbprint};
 use serde::Deserialize;
 use toml::{Table, Value};
+use twins::CommandSettings;
 
+use super::commands;
 use super::event_hub::EventHubSection;
 use super::faults::{Faults, Keys};
 use super::files;
@@ -29,6 +31,7 @@ pub(crate) struct Document {
     pub(crate) trust: TrustSection,
     pub(crate) event_log: EventLogSection,
     pub(crate) files: FileSettings,
+    pub(crate) commands: CommandSettings,
     pub(crate) operators: Vec<OperatorSection>,
     pub(crate) policies: Vec<PolicySection>,
     pub(crate) event_hubs: Vec<EventHubSection>,
@@ -47,6 +50,7 @@ impl Document {
             trust: keys.section("trust", faults, TrustSection::read),
             event_log: keys.section("event_log", faults, EventLogSection::read),
             files: keys.section("files", faults, files::read),
+            commands: keys.section("commands", faults, commands::read),
             operators: keys.each("operator", faults, OperatorSection::read).into_iter().flatten().collect(),
             policies: keys.each("policy", faults, PolicySection::read).into_iter().flatten().collect(),
             event_hubs: keys.each("event_hub", faults, EventHubSection::read).into_iter().flatten().collect(),

@@ -98,7 +98,7 @@ impl Keys {
             None => Table::new(),
             Some(Value::Table(table)) => table,
             Some(_) => {
-                faults.add(self.path_of(key), format_args!("must be a table: write [{key}]"));
+                faults.add(self.path_of(key), format_args!("must be a table: write [{}]", self.path_of(key)));
                 Table::new()
             }
         };

@@ -30,7 +30,8 @@ pub(super) struct Resolver<'a> {
 impl Resolver<'_> {
     /// `None` only together with a fault.
     pub(super) fn resolve(&self, document: Document, listen: &[ListenOverride], faults: &mut Faults) -> Option<Settings> {
-        let Document { hub, tls, listeners, connections, kafka, trust, event_log, files, operators, policies, event_hubs } = document;
+        let Document { hub, tls, listeners, connections, kafka, trust, event_log, files, commands, operators, policies, event_hubs } =
+            document;
         let listeners = resolve_listeners(override_listeners(listeners, listen), faults);
         let tls = self.tls(tls, faults);
         let operators = pin_operators(operators, &policies, faults);
@@ -50,7 +51,7 @@ impl Resolver<'_> {
                     clock_skew: trust.clock_skew.0,
                 },
                 log: log_config(&event_log),
-                twins: twins::Config { events_partitions: hub.partitions, ..twins::Config::default() },
+                twins: twins::Config { events_partitions: hub.partitions, commands, ..twins::Config::default() },
                 kafka_advertised: kafka.advertised,
                 files,
             },

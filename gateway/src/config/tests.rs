@@ -118,7 +118,7 @@ fn every_fault_is_reported_at_once_with_its_key() {
         thumbprint = \"AB\"
         ",
         &[
-            "colour: is not a key here; known are hub, tls, listeners, connections, kafka, trust, event_log, files, operator, policy, event_hub",
+            "colour: is not a key here; known are hub, tls, listeners, connections, kafka, trust, event_log, files, commands, operator, policy, event_hub",
             "hub.partitions: an event hub has 1 to 1024 partitions, not 2000",
             "hub.host_names[0]: a host name has",
             "hub.datadir: is not a key here; known are host_names, partitions, data_dir",
@@ -150,6 +150,18 @@ fn each_fault_by_itself_is_explained() {
     fixture.write("empty.key", "\n", 0o600);
     fixture.write("other.pem", "no certificate", 0o644);
     for (text, fault) in [
+        ("[commands]\nqueue_depth = 0".to_owned(), "commands.queue_depth: must lie between 1 and 10000, not 0"),
+        ("[commands]\nqueue_depth = \"many\"".to_owned(), "commands.queue_depth: invalid type: string"),
+        ("[commands]\nexpiry = \"59s\"".to_owned(), "commands.expiry: must lie between 1m and 2days, not 59s"),
+        ("[commands]\nexpiry = 60".to_owned(), "commands.expiry: invalid type: integer"),
+        ("[commands]\ndelivery_count_max = 101".to_owned(), "commands.delivery_count_max: must lie between 1 and 100, not 101"),
+        ("[commands]\nlock = \"301s\"".to_owned(), "commands.lock: must lie between 5s and 5m, not 5m 1s"),
+        ("[commands]\ndead_letters_max = 10001".to_owned(), "commands.dead_letters_max: must lie between 0 and 10000, not 10001"),
+        ("[commands]\ndepth = 1".to_owned(), "commands.depth: is not a key here; known are queue_depth, expiry"),
+        ("[commands]\nfeedback = 1".to_owned(), "commands.feedback: must be a table: write [commands.feedback]"),
+        ("[commands.feedback]\nexpiry = \"3days\"".to_owned(), "commands.feedback.expiry: must lie between 1m and 2days, not 3days"),
+        ("[commands.feedback]\ndelivery_count_max = 0".to_owned(), "commands.feedback.delivery_count_max: must lie between 1 and 100"),
+        ("[commands.feedback]\nlock = \"4s\"".to_owned(), "commands.feedback.lock: must lie between 5s and 5m, not 4s"),
         ("mqtt = ".to_owned(), "TOML parse error at line 1"),
         ("hub = 1".to_owned(), "hub: must be a table: write [hub]"),
         ("operator = 1".to_owned(), "operator: must be a list of tables: write [[operator]]"),
@@ -225,6 +237,16 @@ fn flags_take_the_place_of_what_the_configuration_says() {
     assert_eq!(ports(&settings.listeners.https), ["127.0.0.1:0"], "443 goes, too");
     assert_eq!(ports(&settings.listeners.mqtt), ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(ports(&settings.listeners.metrics), Vec::<String>::new());
+}
+
+#[test]
+fn commands_live_as_the_configuration_says() {
+    let text = "[commands]\nqueue_depth = 500\nexpiry = \"1day\"\n[commands.feedback]\nlock = \"5s\"";
+    let commands = Fixture::new().accepted(text, &[]).hub.twins.commands;
+    let default = twins::CommandSettings::default();
+    let feedback = twins::FeedbackSettings { lock: Duration::from_secs(5), ..default.feedback };
+    let expiry_default = Duration::from_secs(24 * 3600);
+    assert_eq!(commands, twins::CommandSettings { queue_depth: 500, expiry_default, feedback, ..default });
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::observe::Protocol;
 use crate::presence::{Facts, Seat, Signal};
 
 /// Commands a resumed session may owe.
-const RESUMED_COMMANDS_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
+const RESUMED_COMMANDS_MAX: usize = model::limits::COMMANDS_IN_FLIGHT_MAX;
 
 /// How long a connection that ends may take to carry out what it was asked for.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);

@@ -20,8 +20,8 @@ const COMMANDS_AT_ONCE: usize = 16;
 /// The input that takes a command addressed to no input, for a module that listens to its inputs
 /// only, as those of the official SDKs do.
 const DEFAULT_INPUT: &str = "commands";
-/// Commands held back at once.
-const HELD_MAX: usize = model::limits::COMMAND_QUEUE_DEPTH_MAX;
+/// Commands sent and not acknowledged or held back at once, however many the queue holds.
+const IN_FLIGHT_MAX: usize = model::limits::COMMANDS_IN_FLIGHT_MAX;
 
 /// The sending side of a connection.
 pub(super) struct Downlink {
@@ -29,7 +29,7 @@ pub(super) struct Downlink {
     /// Locks of commands under way, by sequence number, which is their tag in the session.
     under_way: HashMap<u64, LockToken>,
     /// Commands that cannot go yet, for want of a subscription or of room in the window. They keep
-    /// their locks and their order; at most a queue's depth.
+    /// their locks and their order.
     held: VecDeque<LockedCommand>,
     /// What one of them waits for: later ones wait behind it.
     waits_for: Option<Room>,
@@ -94,7 +94,8 @@ impl Downlink {
     /// How many commands to ask the store for now, if any.
     pub(super) fn commands_wanted(&mut self, feeds: &Feeds, session: &Connection) -> Option<usize> {
         let open = feeds.qos(Feed::Commands).is_some() || feeds.qos(Feed::Inputs).is_some();
-        let limit = session.window().min(COMMANDS_AT_ONCE).min(HELD_MAX.saturating_sub(self.held.len()));
+        let in_flight = self.held.len() + self.under_way.len();
+        let limit = session.window().min(COMMANDS_AT_ONCE).min(IN_FLIGHT_MAX.saturating_sub(in_flight));
         if !open || self.asked || limit == 0 {
             return None;
         }
@@ -333,6 +334,26 @@ mod tests {
         let (awaited, _answered) = call();
         downlink.send_call(awaited, &feeds, &mut session);
         assert!(!session.output().is_empty() && downlink.calls.len() == 1);
+    }
+
+    #[test]
+    fn no_more_commands_are_asked_for_than_may_be_in_flight_however_long_the_queue() {
+        let identity = "d".parse().expect("an identity");
+        let mut feeds = Feeds::new(&identity);
+        feeds.subscribe("devices/d/messages/devicebound/#", QoS::AtLeastOnce).expect("its own");
+        let (mut downlink, mut session) = (Downlink::new(Topics::new(&identity)), session());
+        let mut sent = 0;
+        while let Some(wanted) = downlink.commands_wanted(&feeds, &session) {
+            for _ in 0..wanted {
+                sent += 1;
+                assert_eq!(downlink.send_command(command(sent), &feeds, &mut session), Some(Sent::UnderWay));
+                session.output().clear();
+            }
+            downlink.commands_arrived();
+        }
+        assert_eq!(sent, 50);
+        assert!(downlink.acknowledged(7).is_some());
+        assert_eq!(downlink.commands_wanted(&feeds, &session), Some(1));
     }
 
     #[test]
