@@ -8,7 +8,6 @@ use model::partition::PartitionCount;
 use model::{Rights, Thumbprint};
 use serde::Deserialize;
 use toml::{Table, Value};
-use twins::CommandSettings;
 
 use super::commands;
 use super::event_hub::EventHubSection;
@@ -31,7 +30,7 @@ pub(crate) struct Document {
     pub(crate) trust: TrustSection,
     pub(crate) event_log: EventLogSection,
     pub(crate) files: FileSettings,
-    pub(crate) commands: CommandSettings,
+    pub(crate) commands: twins::CommandSettings,
     pub(crate) operators: Vec<OperatorSection>,
     pub(crate) policies: Vec<PolicySection>,
     pub(crate) event_hubs: Vec<EventHubSection>,

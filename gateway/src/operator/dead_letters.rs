@@ -23,7 +23,10 @@ impl<S: Sync> FromRequestParts<S> for Chosen {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let segment = RequestPath::within(parts)?.segment_after("deadletters");
+        let path = RequestPath::within(parts)?;
+        let identity = path.identity().map_err(|invalid| Refusal::new(ErrorCode::ArgumentInvalid, invalid.to_string()))?;
+        // By its place: however the fixed segments are written, one must never be taken for all.
+        let segment = path.segment(if identity.module.is_some() { 6 } else { 4 });
         let sequence = segment.filter(|segment| !segment.eq_ignore_ascii_case("redrive"));
         match sequence.map(|text| text.parse()) {
             None => Ok(Self(DeadLetters::All)),

@@ -90,7 +90,8 @@ pub(crate) struct Feedback {
     /// Go on and print, a line each, what comes until this is interrupted or --count is reached.
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Read so many feedback messages, each of at most 64 outcomes [default: 64, with --wait all].
+    /// Read so many feedback messages, each of at most 64 outcomes; without --wait at most 64 of
+    /// them at once.
     #[arg(long, value_name = "N", value_parser = message_count)]
     pub(crate) count: Option<usize>,
     /// Give them back for the next reader. That counts: after ten times the hub drops one.

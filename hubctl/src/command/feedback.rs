@@ -35,6 +35,9 @@ async fn read<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: &Feed
     }
     note(&match (received.len(), feedback.keep) {
         (0, _) => "no feedback waits; outcomes are gathered for up to 15 s, and --wait waits for them".to_owned(),
+        (MESSAGES_AT_ONCE, false) => {
+            format!("{} outcomes are done with and not shown again; more may wait, repeat to read them", records.len())
+        }
         (messages, false) => format!("{} outcomes of {messages} feedback messages are done with and not shown again", records.len()),
         (messages, true) => format!("{messages} feedback messages were given back for the next reader"),
     });

@@ -101,6 +101,21 @@ async fn dead_letters_are_deleted_one_or_all() {
 }
 
 #[tokio::test]
+async fn one_is_never_taken_for_all_however_the_path_is_written() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    hub.create_module("d", "m").await;
+    for (identity, path) in [("d", "/devices/d/commands"), ("d/m", "/devices/d/modules/m/commands")] {
+        reject(&hub, identity, path, &["a", "b", "c"]).await;
+        for sequence in ["1", "%32"] {
+            let deleted = check(&hub, hub.ask(&format!("DELETE {path}/dead%4Cetters/{sequence}")), 200, "").await.json();
+            assert_eq!(deleted, json!({"totalDeadLettersDeleted": 1}), "{identity} {sequence}");
+        }
+        check(&hub, hub.ask(&format!("DELETE {path}/deadLetters/3/")), 200, "").await;
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_and_changes_nothing() {
     let hub = hub_with_dead_letters(&["a"]).await;
     for (line, status, code) in [
