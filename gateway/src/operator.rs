@@ -24,6 +24,7 @@ mod files;
 mod if_match;
 mod methods;
 mod modules;
+mod paging;
 mod parameters;
 mod reason;
 mod statistics;
