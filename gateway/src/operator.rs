@@ -24,7 +24,7 @@ mod files;
 mod if_match;
 mod methods;
 mod modules;
-mod page;
+mod paging;
 mod parameters;
 mod reason;
 mod service_messages;

@@ -11,7 +11,7 @@ use model::limits::COMMAND_BYTES_MAX;
 use model::{Message, MessageProperties, SystemProperties};
 use twins::{Ack, NewCommand};
 
-use super::page::{Paging, paged};
+use super::paging::{SequencePage, paged};
 use crate::commands;
 use crate::https::{Answer, Json, Refusal, Reply, Target};
 use crate::hub::Hub;
@@ -31,8 +31,8 @@ pub(super) async fn send(
 }
 
 /// One page in their order; what is listed is not handed out by it.
-pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, paging: Paging) -> Answer {
-    paged(&hub.twins.command_page(&identity, paging.after, paging.limit).await?)
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, page: SequencePage) -> Answer {
+    paged(&hub.twins.command_page(&identity, page.after, page.limit).await?)
 }
 
 pub(super) async fn purge(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target) -> Answer {

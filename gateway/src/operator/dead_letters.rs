@@ -11,7 +11,7 @@ use model::api::{DeadLettersDeleted, ErrorCode};
 use twins::DeadLetters;
 
 use super::Parameters;
-use super::page::{Paging, paged};
+use super::paging::{SequencePage, paged};
 use crate::commands;
 use crate::https::{Answer, Refusal, Reply, RequestPath, Target};
 use crate::hub::Hub;
@@ -37,8 +37,8 @@ impl<S: Sync> FromRequestParts<S> for Chosen {
 }
 
 /// One page in the order of sequence numbers.
-pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, paging: Paging) -> Answer {
-    paged(&hub.twins.dead_letter_page(&identity, paging.after, paging.limit).await?)
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target, page: SequencePage) -> Answer {
+    paged(&hub.twins.dead_letter_page(&identity, page.after, page.limit).await?)
 }
 
 /// Answers once they are commands again, on disk, and the device's readers know.

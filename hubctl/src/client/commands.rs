@@ -3,10 +3,9 @@
 use model::api::{CommandItem, CommandRequest, CommandSent, DeadLetterItem, DeadLettersDeleted, PurgeResult, RedriveResult};
 use model::{Identity, Timestamp};
 use reqwest::Method;
-use serde::de::DeserializeOwned;
 
 use super::service::request;
-use super::{ClientError, HubClient, Request, lost, unintelligible};
+use super::{ClientError, HubClient, Request};
 
 /// Which dead letters are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +31,7 @@ impl HubClient {
     /// # Errors
     /// See [`Self::send_command`].
     pub async fn commands(&self, identity: &Identity) -> Result<Vec<CommandItem>, ClientError> {
-        self.fetch_pages(|| request(Method::GET, "devices", identity, &["commands"])).await
+        self.fetch_pages(request(Method::GET, "devices", identity, &["commands"]), usize::MAX).await
     }
 
     /// Removes every command of an identity's queue.
@@ -48,7 +47,7 @@ impl HubClient {
     /// # Errors
     /// See [`Self::send_command`].
     pub async fn dead_letters(&self, identity: &Identity) -> Result<Vec<DeadLetterItem>, ClientError> {
-        self.fetch_pages(|| dead_letters(Method::GET, identity, DeadLetters::All, &[])).await
+        self.fetch_pages(dead_letters(Method::GET, identity, DeadLetters::All, &[]), usize::MAX).await
     }
 
     /// Puts dead letters back at the end of their queue, to live until `expiry` or as long as the
@@ -72,25 +71,6 @@ impl HubClient {
     /// See [`Self::send_command`].
     pub async fn delete_dead_letters(&self, identity: &Identity, which: DeadLetters) -> Result<DeadLettersDeleted, ClientError> {
         self.fetch(&dead_letters(Method::DELETE, identity, which, &[])).await
-    }
-
-    /// Every page of a listing by sequence number.
-    async fn fetch_pages<T: DeserializeOwned>(&self, page: impl Fn() -> Request) -> Result<Vec<T>, ClientError> {
-        let mut items = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let request = after.iter().fold(page(), |request, after| request.query("after", after));
-            let response = self.send(&request).await?;
-            after = response.headers().get("x-ms-continuation").and_then(|next| next.to_str().ok()).map(str::to_owned);
-            let body = response.bytes().await.map_err(|error| lost(&error))?;
-            let page: Vec<T> = serde_json::from_slice(&body).map_err(|error| unintelligible(&request, &error))?;
-            // A hub that goes on about nothing would be asked for ever.
-            let is_last = after.is_none() || page.is_empty();
-            items.extend(page);
-            if is_last {
-                return Ok(items);
-            }
-        }
     }
 }
 

@@ -66,7 +66,8 @@ async fn watch<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: &Fee
 
 /// Only once it was shown.
 async fn settle(hub: &HubClient, lock: &str, keep: bool) -> Result<(), Failure> {
-    Ok(if keep { hub.abandon_feedback(lock).await? } else { hub.complete_feedback(lock).await? })
+    let settled = if keep { hub.abandon_feedback(lock).await } else { hub.complete_feedback(lock).await };
+    Ok(settled?)
 }
 
 fn for_people(record: &FeedbackRecord) -> String {

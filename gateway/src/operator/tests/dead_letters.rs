@@ -43,6 +43,9 @@ async fn dead_letters_are_read_with_their_reason_a_page_at_a_time() {
     assert_eq!((numbers(&page), page.header("x-ms-continuation")), (vec![1, 2], "2"));
     let page = check(&hub, hub.ask("GET /devices/d/commands/deadLetters?top=2&after=2"), 200, "").await;
     assert_eq!((numbers(&page), page.header("x-ms-continuation")), (vec![3], ""));
+    let continued = hub.ask("GET /devices/d/commands/deadLetters?top=1").header("x-ms-continuation", "1");
+    assert_eq!(numbers(&check(&hub, continued, 200, "").await), [2]);
+    check(&hub, hub.ask("GET /devices/d/commands/deadLetters").header("x-ms-continuation", "x"), 400, "ArgumentInvalid").await;
 }
 
 #[tokio::test]
