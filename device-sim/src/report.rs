@@ -164,7 +164,7 @@ impl fmt::Display for Report {
 impl fmt::Display for ProtocolReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { protocol, devices, sent, acknowledged, .. } = self;
-        writeln!(f, "over {:<16}{devices} devices, {sent} sent, {acknowledged} acknowledged", protocol.listener())
+        writeln!(f, "over {:<16}devices {devices}, sent {sent}, acknowledged {acknowledged}", protocol.listener())
     }
 }
 
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(json["protocols"][1]["protocol"], "https");
         assert!(
             report.to_string().ends_with(
-                "over mqtt            1 devices, 3 sent, 2 acknowledged\nover https           1 devices, 3 sent, 2 acknowledged\n"
+                "over mqtt            devices 1, sent 3, acknowledged 2\nover https           devices 1, sent 3, acknowledged 2\n"
             )
         );
         let idle = Report::new(&[], &Latencies::default(), Duration::ZERO);
