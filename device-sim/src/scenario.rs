@@ -135,6 +135,14 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_completed_unless_the_scenario_says_otherwise() {
+        let settlement = |line: &str| read(&format!("{line}\n[[sensor]]\nkind = \"door\"\n")).map(|scenario| scenario.settlement());
+        assert_eq!(settlement(""), Some(Settlement::Complete));
+        assert_eq!(settlement("commands = \"reject\""), Some(Settlement::Reject));
+        assert_eq!(settlement("commands = \"abandon\""), Some(Settlement::Abandon));
+    }
+
+    #[test]
     fn what_is_no_scenario_is_refused() {
         let text = |line: &str| format!("[[sensor]]\nkind = \"door\"\n{line}\n");
         for bad in [
@@ -145,6 +153,7 @@ mod tests {
             text("weight = 20000"),
             text("interval = \"0s\""),
             text("colour = \"red\""),
+            format!("commands = \"forget\"\n{}", text("")),
         ] {
             assert_eq!(read(&bad), None, "{bad}");
         }
