@@ -13,7 +13,7 @@ use model::limits::BULK_OPERATIONS_MAX;
 use model::{Clock, DeviceId, Identity};
 use thiserror::Error;
 
-use crate::transport::mqtt::Credentials;
+use crate::transport::Credentials;
 
 /// How long the fleet's certificates are valid.
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -24,10 +24,12 @@ pub(crate) enum EnrolError {
     /// There is no connection string to give here, so only the directory is of use.
     #[error("no hub to talk to: {} cannot be read ({cause}); start one with `isthmus dev --data-dir DIR` and name its DIR with --data-dir", path.display())]
     NoHub { path: PathBuf, cause: std::io::Error },
+    #[error("the hub of {} does not run ({cause}); start it with `isthmus dev --data-dir {}`", directory.display(), directory.display())]
+    NotRunning { directory: PathBuf, cause: ClientError },
     #[error(transparent)]
     Connect(ConnectError),
     #[error(transparent)]
-    Client(#[from] ClientError),
+    Client(ClientError),
     #[error("--data-dir must name a directory in which `isthmus dev` has run: {} cannot be read", path.display())]
     File { path: PathBuf, source: std::io::Error },
     #[error("a device certificate could not be issued")]
@@ -43,23 +45,30 @@ pub(crate) enum EnrolError {
 impl From<ConnectError> for EnrolError {
     fn from(error: ConnectError) -> Self {
         match error {
-            ConnectError::NoConnectionString { path, cause } => Self::NoHub { path, cause },
-            ConnectError::ConnectionString(_)
-            | ConnectError::Key(_)
-            | ConnectError::Ca { .. }
-            | ConnectError::Tls { .. }
-            | ConnectError::Ports(_) => Self::Connect(error),
+            ConnectError::NoConnectionString { path, cause } | ConnectError::Ca { path, cause } => Self::NoHub { path, cause },
+            ConnectError::ConnectionString(_) | ConnectError::Key(_) | ConnectError::Tls { .. } | ConnectError::Ports(_) => {
+                Self::Connect(error)
+            }
         }
     }
 }
 
+/// The hub of `directory`; nothing is sent yet.
+pub(crate) fn connect(directory: &DataDirectory, clock: &Clock) -> Result<HubClient, EnrolError> {
+    let options = ConnectOptions { data_directory: Some(directory.path().to_owned()), ..ConnectOptions::default() };
+    Ok(options.connect(clock.clone())?)
+}
+
 /// Creates the devices that do not exist yet and issues a certificate to each. A device that
 /// exists is taken as it is.
-pub(crate) async fn enrol(directory: &DataDirectory, devices: &[DeviceId], clock: &Clock) -> Result<Vec<Credentials>, EnrolError> {
-    let options = ConnectOptions { data_directory: Some(directory.path().to_owned()), ..ConnectOptions::default() };
-    let hub = options.connect(clock.clone())?;
+pub(crate) async fn enrol(
+    hub: &HubClient,
+    directory: &DataDirectory,
+    devices: &[DeviceId],
+    clock: &Clock,
+) -> Result<Vec<Credentials>, EnrolError> {
     for chunk in devices.chunks(BULK_OPERATIONS_MAX) {
-        create(&hub, chunk).await?;
+        create(hub, directory, chunk).await?;
     }
     let issuing = Issuing::open(directory, hub.host(), clock.clone())?;
     let devices = devices.to_vec();
@@ -68,9 +77,12 @@ pub(crate) async fn enrol(directory: &DataDirectory, devices: &[DeviceId], clock
     issued.await.unwrap_or(Err(EnrolError::CutOff))
 }
 
-async fn create(hub: &HubClient, devices: &[DeviceId]) -> Result<(), EnrolError> {
+async fn create(hub: &HubClient, directory: &DataDirectory, devices: &[DeviceId]) -> Result<(), EnrolError> {
     let operations: Vec<BulkItem> = devices.iter().map(creation).collect();
-    let result = hub.bulk(&operations).await?;
+    let result = hub.bulk(&operations).await.map_err(|error| match error {
+        cause @ ClientError::Unreachable { .. } => EnrolError::NotRunning { directory: directory.path().to_owned(), cause },
+        error @ (ClientError::Lost { .. } | ClientError::Refused(_) | ClientError::Unintelligible { .. }) => EnrolError::Client(error),
+    })?;
     match result.errors.into_iter().find(|error| !already_exists(error)) {
         None => Ok(()),
         Some(error) => Err(EnrolError::Refused { device: error.device_id, error: error.error_code, text: error.error_status }),

@@ -13,7 +13,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::args::Run;
+use crate::args::{Protocol, Run};
+use crate::claim::Claim;
 use crate::device::{Device, Source, Surroundings};
 use crate::enrol;
 use crate::latency::Latencies;
@@ -22,6 +23,7 @@ use crate::replay::{self, Recording, ReplayError, ReplayOptions};
 use crate::report::{DeviceReport, Report};
 use crate::scenario::{Scenario, SensorPlan};
 use crate::sensor::Sensor;
+use crate::transport::Settlement;
 
 /// Connections being made at once: handshakes are what costs.
 const CONNECTING_MAX: usize = 64;
@@ -50,6 +52,21 @@ impl Plan {
         Ok(Self::Sensors(run.scenario.as_deref().map(Scenario::open).transpose()?.unwrap_or_default()))
     }
 
+    /// Whether the devices are called PREFIX-00001 and so on.
+    fn names_by_prefix(&self) -> bool {
+        match self {
+            Self::Recording(recording) => recording.is_of_one_device(),
+            Self::Sensors(_) => true,
+        }
+    }
+
+    fn settlement(&self) -> Settlement {
+        match self {
+            Self::Recording(_) => Settlement::default(),
+            Self::Sensors(scenario) => scenario.settlement(),
+        }
+    }
+
     fn devices(&self, run: &Run) -> anyhow::Result<Vec<DeviceId>> {
         match self {
             Self::Recording(recording) => Ok(recording.devices.clone()),
@@ -67,18 +84,21 @@ pub(crate) async fn run(run: &Run, plan: Plan, clock: &Clock) -> anyhow::Result<
     let directory = DataDirectory::new(&run.data_dir);
     let ids = plan.devices(run)?;
     let (keeper, ledger) = LedgerKeeper::open(run.ledger.as_deref())?;
-    let credentials = enrol::enrol(&directory, &ids, clock).await?;
+    let hub = enrol::connect(&directory, clock)?;
+    // Devices of a column's names are whoever's that column says; of a prefix there is one fleet.
+    let _claim = plan.names_by_prefix().then(|| Claim::to(&directory, &run.prefix)).transpose()?;
+    let credentials = enrol::enrol(&hub, &directory, &ids, clock).await?;
     info!(devices = credentials.len(), "enrolled");
 
     let started = Instant::now();
     let (stopper, stop) = watch::channel(false);
     let connecting = Arc::new(Semaphore::new(CONNECTING_MAX));
-    let surroundings =
-        Arc::new(Surroundings { directory, in_flight: run.in_flight, grace: run.grace, stop: stop.clone(), connecting, ledger });
+    let (in_flight, grace, settlement) = (run.in_flight, run.grace, plan.settlement());
+    let surroundings = Arc::new(Surroundings { directory, in_flight, grace, settlement, stop: stop.clone(), connecting, ledger });
     let (sources, playing) = sources(run, plan, credentials.len(), stop);
     let mut devices = JoinSet::new();
-    for (credentials, source) in credentials.into_iter().zip(sources) {
-        devices.spawn(Device::new(credentials, Arc::clone(&surroundings), source).run());
+    for ((credentials, source), protocol) in credentials.into_iter().zip(sources).zip(protocols(run)) {
+        devices.spawn(Device::new(credentials, protocol, Arc::clone(&surroundings), source).run());
     }
     drop(surroundings);
     let keeping = tokio::spawn(keep(keeper, stopper.clone()));
@@ -100,6 +120,11 @@ async fn keep(keeper: LedgerKeeper, stopper: watch::Sender<bool>) -> Result<Late
         stopper.send_replace(true);
     }
     kept
+}
+
+/// The protocols of the devices, one after another without end.
+fn protocols(run: &Run) -> impl Iterator<Item = Protocol> + '_ {
+    run.protocol.iter().copied().cycle()
 }
 
 type Playing = Option<JoinHandle<Result<(), ReplayError>>>;

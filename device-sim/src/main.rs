@@ -1,6 +1,7 @@
 //! `device-sim`, a fleet of simulated sensors that speaks to the hub as real devices do.
 
 mod args;
+mod claim;
 mod device;
 mod enrol;
 mod fleet;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use args::{Arguments, Format, Run, Verb};
+use claim::ClaimError;
 use clap::Parser;
 use enrol::EnrolError;
 use fleet::Plan;
@@ -69,8 +71,13 @@ fn run_fleet(run: &Run) -> Outcome {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
+    if let Some(ClaimError::Taken { .. }) = error.downcast_ref() {
+        return USAGE;
+    }
     match error.downcast_ref::<EnrolError>() {
-        Some(EnrolError::Client(ClientError::Unreachable { .. } | ClientError::Lost { .. })) => NOT_REACHABLE,
+        Some(EnrolError::NotRunning { .. } | EnrolError::Client(ClientError::Unreachable { .. } | ClientError::Lost { .. })) => {
+            NOT_REACHABLE
+        }
         Some(EnrolError::NoHub { .. } | EnrolError::Connect(_) | EnrolError::File { .. }) => USAGE,
         Some(
             EnrolError::Client(ClientError::Refused(_) | ClientError::Unintelligible { .. })

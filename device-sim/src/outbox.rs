@@ -2,13 +2,13 @@
 //! made.
 //!
 //! ```text
-//! Waiting ──handed over──► Handed ──packet id known──► Sent ──PUBACK──► gone
-//!    ▲                        │                          │
-//!    └────────── connection lost ◄─────────────────────┘
+//! Waiting ──handed over──► Handed ──tag known──► Sent ──acknowledged──► gone
+//!    ▲                        │                   │
+//!    └───────── connection lost ◄────────────────┘
 //! ```
 //!
-//! The client library allots packet ids when it writes a packet and says so in the order in which
-//! messages were handed over. An acknowledgement belongs to the message whose packet id it names
+//! A connection allots tags when it writes messages, MQTT its packet ids, and says so in the order
+//! in which messages were handed over. An acknowledgement belongs to the message whose tag it names
 //! on this very connection and to no other.
 
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ pub(crate) struct Numbered {
 enum State {
     Waiting,
     Handed,
-    Sent { packet_id: u16, at: Instant },
+    Sent { tag: u64, at: Instant },
 }
 
 #[derive(Debug)]
@@ -91,17 +91,17 @@ impl Outbox {
         Some(Due { message: entry.message.clone(), again })
     }
 
-    /// The oldest message handed over was written under `packet_id`.
-    pub(crate) fn sent(&mut self, packet_id: u16, at: Instant) {
+    /// The oldest message handed over was written under `tag`.
+    pub(crate) fn sent(&mut self, tag: u64, at: Instant) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.state == State::Handed) {
-            entry.state = State::Sent { packet_id, at };
+            entry.state = State::Sent { tag, at };
         }
     }
 
-    /// Takes out the message sent under `packet_id`, with the time it was sent.
-    pub(crate) fn acknowledged(&mut self, packet_id: u16) -> Option<(Numbered, Instant)> {
+    /// Takes out the message sent under `tag`, with the time it was sent.
+    pub(crate) fn acknowledged(&mut self, tag: u64) -> Option<(Numbered, Instant)> {
         let sent_at = |entry: &Entry| match entry.state {
-            State::Sent { packet_id: id, at } if id == packet_id => Some(at),
+            State::Sent { tag: sent, at } if sent == tag => Some(at),
             State::Waiting | State::Handed | State::Sent { .. } => None,
         };
         let (index, at) = self.entries.iter().enumerate().find_map(|(index, entry)| Some((index, sent_at(entry)?)))?;
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_belongs_to_the_message_of_its_packet_id() {
+    fn an_acknowledgement_belongs_to_the_message_of_its_tag() {
         let (mut outbox, now) = (filled(3), Instant::now());
         assert_eq!(handed(&mut outbox), [(1, false), (2, false), (3, false)]);
         outbox.sent(7, now);
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(outbox.acknowledged(8), None, "a second acknowledgement says nothing new");
         assert_eq!(outbox.acknowledged(7).map(|(message, _)| message.number), Some(1));
         outbox.sent(7, now);
-        assert_eq!(outbox.acknowledged(7).map(|(message, _)| message.number), Some(3), "the id is free again");
+        assert_eq!(outbox.acknowledged(7).map(|(message, _)| message.number), Some(3), "the tag is free again");
         assert!(outbox.is_empty());
     }
 
@@ -151,12 +151,12 @@ mod tests {
     fn what_a_lost_connection_leaves_is_sent_again_in_order() {
         let (mut outbox, now) = (filled(3), Instant::now());
         handed(&mut outbox);
-        for id in 1..=3 {
-            outbox.sent(id, now);
+        for tag in 1..=3 {
+            outbox.sent(tag, now);
         }
         assert!(outbox.acknowledged(2).is_some());
         outbox.connection_lost();
-        assert_eq!(outbox.acknowledged(1), None, "the id belonged to the lost connection");
+        assert_eq!(outbox.acknowledged(1), None, "the tag belonged to the lost connection");
         outbox.push(Bytes::from_static(b"m4"));
         assert_eq!(handed(&mut outbox), [(1, true), (3, true), (4, false)]);
         assert_eq!(outbox.made(), 4);

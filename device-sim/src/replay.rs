@@ -97,6 +97,11 @@ impl Recording {
         Ok(Self { options, columns, devices: devices.into_iter().collect() })
     }
 
+    /// Whether no column says whose a row is.
+    pub(crate) fn is_of_one_device(&self) -> bool {
+        self.options.device_column.is_none()
+    }
+
     /// Reads it once more, a row at a time.
     fn rows(&self) -> Result<impl Iterator<Item = Result<Row, ReplayError>> + use<'_>, ReplayError> {
         let path = &self.options.path;

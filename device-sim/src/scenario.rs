@@ -1,6 +1,8 @@
 //! Which sensors a fleet has, as a TOML file says it:
 //!
 //! ```toml
+//! commands = "complete"    # what becomes of commands: complete, reject or abandon
+//!
 //! [[sensor]]
 //! kind = "temperature"   # temperature, vibration, energy or door
 //! weight = 3             # how many of each round of devices; 1 unless given
@@ -16,14 +18,16 @@ use serde::{Deserialize, Deserializer, de};
 use thiserror::Error;
 
 use crate::sensor::SensorKind;
+use crate::transport::Settlement;
 use crate::units::{self, INTERVAL};
 
 /// Devices in a round at most, so that a slip of the pen does not fill the memory.
 const ROUND_MAX: usize = 10_000;
 
-/// The sensors of one round of devices.
+/// The sensors of one round of devices, and what all of them do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scenario {
+    settlement: Settlement,
     round: Vec<SensorPlan>,
 }
 
@@ -49,6 +53,8 @@ pub(crate) enum ScenarioError {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    commands: Settlement,
     sensor: Vec<Entry>,
 }
 
@@ -75,7 +81,7 @@ impl Default for Scenario {
     /// One of each kind in a round of four.
     fn default() -> Self {
         let kinds = [SensorKind::Temperature, SensorKind::Vibration, SensorKind::Energy, SensorKind::Door];
-        Self { round: kinds.map(|kind| SensorPlan { kind, interval: None }).to_vec() }
+        Self { settlement: Settlement::Complete, round: kinds.map(|kind| SensorPlan { kind, interval: None }).to_vec() }
     }
 }
 
@@ -96,7 +102,12 @@ impl Scenario {
             let plan = SensorPlan { kind: entry.kind, interval: entry.interval };
             std::iter::repeat_n(plan, entry.weight as usize)
         };
-        Some(Self { round: file.sensor.iter().flat_map(plans).collect() })
+        Some(Self { settlement: file.commands, round: file.sensor.iter().flat_map(plans).collect() })
+    }
+
+    /// What devices say of commands, where their protocol lets them.
+    pub(crate) fn settlement(&self) -> Settlement {
+        self.settlement
     }
 
     /// The sensors of the devices, one after another without end.
@@ -124,6 +135,14 @@ mod tests {
     }
 
     #[test]
+    fn commands_are_completed_unless_the_scenario_says_otherwise() {
+        let settlement = |line: &str| read(&format!("{line}\n[[sensor]]\nkind = \"door\"\n")).map(|scenario| scenario.settlement());
+        assert_eq!(settlement(""), Some(Settlement::Complete));
+        assert_eq!(settlement("commands = \"reject\""), Some(Settlement::Reject));
+        assert_eq!(settlement("commands = \"abandon\""), Some(Settlement::Abandon));
+    }
+
+    #[test]
     fn what_is_no_scenario_is_refused() {
         let text = |line: &str| format!("[[sensor]]\nkind = \"door\"\n{line}\n");
         for bad in [
@@ -134,6 +153,7 @@ mod tests {
             text("weight = 20000"),
             text("interval = \"0s\""),
             text("colour = \"red\""),
+            format!("commands = \"forget\"\n{}", text("")),
         ] {
             assert_eq!(read(&bad), None, "{bad}");
         }

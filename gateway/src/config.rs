@@ -118,20 +118,22 @@ pub(crate) fn load(path: &Path, listen: &[ListenOverride], now: model::Timestamp
     let document = read(&text, &mut faults);
     let base = path.parent().unwrap_or(Path::new("."));
     let environment = |name: &str| std::env::var(name).ok();
-    let resolved = resolve::Resolver { base, environment: &environment, now }.resolve(document, listen, &mut faults);
+    let resolver = resolve::Resolver { base, environment: &environment, now };
+    let resolved = document.and_then(|document| resolver.resolve(document, listen, &mut faults));
     match resolved {
         Some(settings) if faults.0.is_empty() => Ok(settings),
         Some(_) | None => Err(ConfigError::Faulty { path: path.to_owned(), faults }),
     }
 }
 
-/// Reads a configuration's text. One that is no TOML at all has one fault, with its line.
-pub(crate) fn read(text: &str, faults: &mut Faults) -> Document {
+/// Reads a configuration's text. One that is no TOML at all has one fault, with its line, and says
+/// nothing that could have others.
+pub(crate) fn read(text: &str, faults: &mut Faults) -> Option<Document> {
     match text.parse::<Table>() {
-        Ok(table) => Document::read(table, faults),
+        Ok(table) => Some(Document::read(table, faults)),
         Err(error) => {
             faults.add("", error.to_string().trim_end());
-            Document::default()
+            None
         }
     }
 }

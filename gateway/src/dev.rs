@@ -196,7 +196,9 @@ impl<'a> DevHome<'a> {
     fn server_certificate(&self, ca: &Issuer, configuration: &Path) -> Result<(), DevError> {
         let certificate = self.directory.join("trust/server.pem");
         let key = certificate.with_extension("key");
-        let configured = read_if_present(configuration)?.map(|text| config::read(&text, &mut Faults::default()).hub.host_names);
+        let configured = read_if_present(configuration)?
+            .and_then(|text| config::read(&text, &mut Faults::default()))
+            .map(|document| document.hub.host_names);
         let mut names = self.names(&configured.unwrap_or_default());
         // The configuration's reader reports a name that is none.
         names.retain(|name| parse_host_name(name).is_ok());

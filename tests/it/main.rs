@@ -15,6 +15,7 @@ mod crash;
 mod device_https;
 mod event_hubs;
 mod file_upload;
+mod fleet_https;
 mod methods;
 mod mqtt5;
 mod mqtt_admission;

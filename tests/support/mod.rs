@@ -6,6 +6,7 @@ pub(crate) mod deadline;
 pub(crate) mod device;
 pub(crate) mod events;
 pub(crate) mod facts;
+pub(crate) mod fleet;
 pub(crate) mod hub;
 pub(crate) mod kafka;
 pub(crate) mod ledger;

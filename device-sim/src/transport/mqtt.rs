@@ -14,63 +14,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use model::limits::MQTT_PACKET_BYTES_MAX;
-use model::{DeviceId, MessageProperties, SystemProperties, property_bag};
+use model::{DeviceId, MessageProperties, property_bag};
 use rumqttc::{
-    AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS,
-    SubscribeFilter, SubscribeReasonCode, TlsConfiguration, Transport,
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeFilter,
+    SubscribeReasonCode, TlsConfiguration, Transport,
 };
+
+use super::{Credentials, End, Happening, Overrun, Settlement};
 
 const API_VERSION: &str = "2021-04-12";
 const CLIENT_TYPE: &str = concat!("isthmus-device-sim%2F", env!("CARGO_PKG_VERSION"));
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// Requests beside telemetry that may wait for the connection: answers, reports and PUBACKs.
 const OTHER_REQUESTS_MAX: usize = 64;
-
-/// What a device needs to connect, whatever the address.
-#[derive(Clone)]
-pub(crate) struct Credentials {
-    pub(crate) device: DeviceId,
-    /// The hub's name, as in the user name.
-    pub(crate) host: Arc<str>,
-    /// Trusts the hub, shows the device's certificate.
-    pub(crate) tls: Arc<rumqttc::tokio_rustls::rustls::ClientConfig>,
-}
-
-/// Something that happened on a connection.
-#[derive(Debug)]
-pub(crate) enum Happening {
-    /// The hub has let the device in.
-    Connected,
-    /// Every subscription was granted.
-    Subscribed,
-    /// The oldest telemetry message handed over was written under this packet id.
-    Sent { packet_id: u16 },
-    /// The PUBACK for this packet id.
-    Acknowledged { packet_id: u16 },
-    /// A call of a direct method.
-    Method { name: String, request_id: String, payload: Bytes },
-    /// The answer to a read of the twin.
-    Twin { body: Bytes },
-    /// An answer to a twin request that says it was refused.
-    TwinRefused { status: u16, body: Bytes },
-    /// A change of desired properties.
-    Desired { body: Bytes },
-    /// A command; complete it once handled.
-    Command(Publish),
-}
-
-/// Why a connection is over.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// The device said goodbye.
-    Disconnected,
-    /// The hub answered CONNECT with this code, or a subscription with a failure.
-    Refused(String),
-    /// It broke.
-    Broken(ConnectionError),
-    /// The device asked for more than the connection could take at once.
-    Overrun(ClientError),
-}
 
 type Events = Pin<Box<dyn Stream<Item = Result<Event, ConnectionError>> + Send>>;
 
@@ -81,9 +37,10 @@ pub(crate) struct Connection {
     events: Events,
 }
 
-impl Connection {
-    /// Prepares a connection; it comes about while [`Connection::next`] is awaited.
-    pub(crate) fn open(credentials: &Credentials, address: SocketAddr, in_flight: u16) -> Self {
+impl super::Connection for Connection {
+    type Command = Publish;
+
+    fn open(credentials: &Credentials, address: SocketAddr, in_flight: u16) -> anyhow::Result<Self> {
         let device = &credentials.device;
         // The library puts the port behind the host with a colon, which no IPv6 address survives.
         let host = if address.is_ipv4() { address.ip().to_string() } else { credentials.host.to_string() };
@@ -100,17 +57,15 @@ impl Connection {
             .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&credentials.tls))));
         let (client, mut event_loop) = AsyncClient::new(options, usize::from(in_flight) + OTHER_REQUESTS_MAX);
         event_loop.network_options.set_tcp_nodelay(true);
-        Self { device: device.clone(), client, events: Box::pin(events(event_loop)) }
+        Ok(Self { device: device.clone(), client, events: Box::pin(events(event_loop)) })
     }
 
-    /// The next thing that happens, or why nothing will any more. May be dropped and called again
-    /// without losing anything.
-    pub(crate) async fn next(&mut self) -> Result<Happening, End> {
+    async fn next(&mut self) -> Result<Happening<Publish>, End> {
         loop {
             let event = match self.events.next().await {
                 None => return Err(End::Disconnected),
                 Some(Err(ConnectionError::ConnectionRefused(code))) => return Err(End::Refused(refusal(code))),
-                Some(Err(error)) => return Err(End::Broken(error)),
+                Some(Err(error)) => return Err(End::Broken(error.into())),
                 Some(Ok(event)) => event,
             };
             if let Some(happening) = self.interpret(event) {
@@ -119,71 +74,68 @@ impl Connection {
         }
     }
 
-    fn interpret(&self, event: Event) -> Option<Result<Happening, End>> {
+    fn subscribe(&self) -> Result<(), Overrun> {
+        let commands = format!("devices/{}/messages/devicebound/#", self.device);
+        let subscribed = self.client.try_subscribe_many([
+            SubscribeFilter::new(commands, QoS::AtLeastOnce),
+            SubscribeFilter::new("$iothub/methods/POST/#".into(), QoS::AtMostOnce),
+            SubscribeFilter::new("$iothub/twin/res/#".into(), QoS::AtMostOnce),
+            SubscribeFilter::new("$iothub/twin/PATCH/properties/desired/#".into(), QoS::AtMostOnce),
+        ]);
+        subscribed.map_err(|_| Overrun)
+    }
+
+    fn send_telemetry(&self, number: u64, body: Bytes) -> Result<(), Overrun> {
+        let system = super::properties(&self.device, number);
+        let bag = property_bag::format(&MessageProperties { system, application: Vec::new() });
+        let topic = format!("devices/{}/messages/events/{bag}", self.device);
+        self.client.try_publish(topic, QoS::AtLeastOnce, false, body).map_err(|_| Overrun)
+    }
+
+    fn read_twin(&self) -> Result<(), Overrun> {
+        self.request(format!("$iothub/twin/GET/?$rid={}", topic::READ_TWIN), String::new())
+    }
+
+    fn report(&self, patch: String) -> Result<(), Overrun> {
+        self.request(format!("$iothub/twin/PATCH/properties/reported/?$rid={}", topic::REPORT), patch)
+    }
+
+    fn answer_method(&self, request_id: &str, status: u16, body: String) -> Result<(), Overrun> {
+        self.request(format!("$iothub/methods/res/{status}/?$rid={request_id}"), body)
+    }
+
+    /// A PUBACK completes; MQTT has nothing else to say of a command.
+    fn settle(&self, command: Publish, _: Settlement) -> Result<Settlement, Overrun> {
+        self.client.try_ack(&command).map_err(|_| Overrun)?;
+        Ok(Settlement::Complete)
+    }
+
+    fn disconnect(&mut self) -> Result<(), Overrun> {
+        self.client.try_disconnect().map_err(|_| Overrun)
+    }
+}
+
+impl Connection {
+    fn interpret(&self, event: Event) -> Option<Result<Happening<Publish>, End>> {
         match event {
             Event::Incoming(Packet::ConnAck(_)) => Some(Ok(Happening::Connected)),
             Event::Incoming(Packet::SubAck(ack)) => Some(match ack.return_codes.contains(&SubscribeReasonCode::Failure) {
                 true => Err(End::Refused("a subscription was refused".into())),
                 false => Ok(Happening::Subscribed),
             }),
-            Event::Incoming(Packet::PubAck(ack)) => Some(Ok(Happening::Acknowledged { packet_id: ack.pkid })),
+            Event::Incoming(Packet::PubAck(ack)) => Some(Ok(Happening::Acknowledged { tag: ack.pkid.into() })),
             Event::Incoming(Packet::Publish(publish)) => topic::read(self.device.as_str(), publish).map(Ok),
             // Only telemetry is sent with QoS 1; without, the packet id is 0.
             Event::Outgoing(Outgoing::Publish(0)) => None,
-            Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Ok(Happening::Sent { packet_id })),
+            Event::Outgoing(Outgoing::Publish(packet_id)) => Some(Ok(Happening::Sent { tag: packet_id.into() })),
             Event::Outgoing(Outgoing::Disconnect) => Some(Err(End::Disconnected)),
             Event::Incoming(_) | Event::Outgoing(_) => None,
         }
     }
 
-    /// Subscribes to everything the hub may send.
-    pub(crate) fn subscribe(&self) -> Result<(), ClientError> {
-        let commands = format!("devices/{}/messages/devicebound/#", self.device);
-        self.client.try_subscribe_many([
-            SubscribeFilter::new(commands, QoS::AtLeastOnce),
-            SubscribeFilter::new("$iothub/methods/POST/#".into(), QoS::AtMostOnce),
-            SubscribeFilter::new("$iothub/twin/res/#".into(), QoS::AtMostOnce),
-            SubscribeFilter::new("$iothub/twin/PATCH/properties/desired/#".into(), QoS::AtMostOnce),
-        ])
-    }
-
-    /// Sends a JSON message whose acknowledgement is awaited.
-    pub(crate) fn send_telemetry(&self, number: u64, body: Bytes) -> Result<(), ClientError> {
-        let system = SystemProperties {
-            message_id: Some(format!("{}-{number}", self.device)).filter(|id| id.len() <= model::limits::MESSAGE_ID_BYTES_MAX),
-            content_type: Some("application/json".into()),
-            content_encoding: Some("utf-8".into()),
-            ..SystemProperties::default()
-        };
-        let bag = property_bag::format(&MessageProperties { system, application: Vec::new() });
-        let topic = format!("devices/{}/messages/events/{bag}", self.device);
-        self.client.try_publish(topic, QoS::AtLeastOnce, false, body)
-    }
-
-    /// Asks for the twin.
-    pub(crate) fn read_twin(&self) -> Result<(), ClientError> {
-        self.client.try_publish(format!("$iothub/twin/GET/?$rid={}", topic::READ_TWIN), QoS::AtMostOnce, false, "")
-    }
-
-    /// Reports properties.
-    pub(crate) fn report(&self, patch: String) -> Result<(), ClientError> {
-        let topic = format!("$iothub/twin/PATCH/properties/reported/?$rid={}", topic::REPORT);
-        self.client.try_publish(topic, QoS::AtMostOnce, false, patch)
-    }
-
-    /// Answers a call of a direct method.
-    pub(crate) fn answer_method(&self, request_id: &str, status: u16, body: String) -> Result<(), ClientError> {
-        self.client.try_publish(format!("$iothub/methods/res/{status}/?$rid={request_id}"), QoS::AtMostOnce, false, body)
-    }
-
-    /// Completes a command.
-    pub(crate) fn complete(&self, command: &Publish) -> Result<(), ClientError> {
-        self.client.try_ack(command)
-    }
-
-    /// Says goodbye after what was asked before; [`End::Disconnected`] follows.
-    pub(crate) fn disconnect(&self) -> Result<(), ClientError> {
-        self.client.try_disconnect()
+    /// Sends what is answered by a message, or by nothing.
+    fn request(&self, topic: String, body: String) -> Result<(), Overrun> {
+        self.client.try_publish(topic, QoS::AtMostOnce, false, body).map_err(|_| Overrun)
     }
 }
 

@@ -39,7 +39,7 @@ impl Fixture {
         let listen: Vec<ListenOverride> = listen.iter().map(|text| text.parse().expect(text)).collect();
         let environment = |name: &str| (name == "KEY").then(|| "c2VjcmV0".to_owned());
         let resolver = Resolver { base: self.directory.path(), environment: &environment, now: self.now };
-        let settings = resolver.resolve(document, &listen, &mut faults);
+        let settings = document.and_then(|document| resolver.resolve(document, &listen, &mut faults));
         (settings, faults.0.iter().map(ToString::to_string).collect())
     }
 
@@ -65,8 +65,26 @@ fn the_default_file_says_what_holds_without_it() {
     let mut faults = Faults::default();
     let written = read(&template::render(&defaults.hub.host_names), &mut faults);
     assert_eq!(faults, Faults::default());
-    assert_eq!(written, defaults);
-    assert_eq!(read("", &mut faults), defaults);
+    assert_eq!(written.as_ref(), Some(&defaults));
+    assert_eq!(read("", &mut faults), Some(defaults));
+}
+
+#[test]
+fn what_is_no_toml_has_no_fault_that_follows_from_defaults() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("isthmus.toml");
+    let faults = |text: &str| {
+        fs::write(&path, text).expect("write");
+        match load(&path, &[], Clock::system().now()) {
+            Err(ConfigError::Faulty { faults, .. }) => faults.0.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            Err(error) => panic!("{error}"),
+            Ok(_) => Vec::new(),
+        }
+    };
+    assert!(faults("").iter().any(|fault| fault.contains("server")), "the default certificate is missing");
+    let broken = faults("[hub\n");
+    assert_eq!(broken.len(), 1, "{broken:#?}");
+    assert!(broken.iter().all(|fault| fault.contains("line 1")), "{broken:#?}");
 }
 
 #[test]

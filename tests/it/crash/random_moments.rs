@@ -1,8 +1,5 @@
 //! Killed at random moments under load, over and over on the same data.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +11,8 @@ use tokio::task::JoinHandle;
 use crate::support::certificates::client_tls;
 use crate::support::deadline::{SOON, wait_for, wait_until};
 use crate::support::device::Device;
-use crate::support::hub::{HubProcess, binary};
+use crate::support::fleet::{Fleet, verify};
+use crate::support::hub::HubProcess;
 use crate::support::packets::connect;
 use crate::support::service::{Service, twin_path};
 
@@ -24,46 +22,6 @@ const LOADED: usize = 100;
 /// The moment lies within so many milliseconds.
 const MOMENTS: u64 = 300;
 const TWIN: &str = "twin-1";
-
-/// A fleet that sends for as long as it lives, and writes down each acknowledgement.
-struct Fleet {
-    process: Child,
-    ledger: PathBuf,
-}
-
-impl Fleet {
-    fn start(hub: &HubProcess, scratch: &Path, seed: u64) -> Self {
-        let ledger = scratch.join("ledger");
-        let mut command = Command::new(binary("device-sim"));
-        command.args(["run", "--devices", "8", "--rate", "100/s", "--in-flight", "32", "--grace", "10s", "--output", "json"]);
-        command.arg("--seed").arg(seed.to_string()).arg("--data-dir").arg(hub.data_dir()).arg("--ledger").arg(&ledger);
-        let log = std::fs::File::create(scratch.join("fleet")).expect("a log");
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("device-sim");
-        Self { process, ledger }
-    }
-
-    /// Whole lines of the ledger.
-    fn acknowledged(&self) -> String {
-        let text = std::fs::read_to_string(&self.ledger).unwrap_or_default();
-        let end = text.rfind('\n').map_or(0, |last| last + 1);
-        text[..end].to_owned()
-    }
-
-    /// Lets it finish what it has sent.
-    fn stop(mut self) {
-        let asked = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status().expect("kill");
-        assert!(asked.success());
-        let status = wait_for("the fleet's end", 2 * SOON, || self.process.try_wait().expect("a child of ours"));
-        assert!(status.success(), "messages stayed unacknowledged: {status}");
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Versions and values of one half of a twin, as they were acknowledged.
 #[derive(Debug, Clone, Default)]
@@ -131,21 +89,6 @@ fn desire(service: Service, desired: Acknowledged) -> JoinHandle<()> {
     })
 }
 
-/// What `device-sim verify` says of a ledger and the events that are stored now.
-async fn verify(hub: &HubProcess, scratch: &Path, ledger: &str, situation: &str) {
-    let path = scratch.join("ledger-before");
-    std::fs::write(&path, ledger).expect("a copy of the ledger");
-    let events = hub.service().event_text().await;
-    let mut command = Command::new(binary("device-sim"));
-    command.args(["verify", "--output", "json", "--ledger"]).arg(&path);
-    let mut verifying = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("device-sim");
-    verifying.stdin.take().expect("a pipe").write_all(events.as_bytes()).expect("the events");
-    let output = verifying.wait_with_output().expect("a verdict");
-    let verdict: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(output.status.success(), "{situation}: {verdict:#}");
-    assert_eq!(verdict["gaps"], 0, "{situation}: {verdict:#}");
-}
-
 /// A generator whose numbers follow from the seed that a failure prints (splitmix64).
 struct Random(u64);
 
@@ -175,7 +118,8 @@ async fn under_load_nothing_acknowledged_is_lost() {
     let service = hub.service();
     service.register(TWIN).await;
     let (reported, desired) = (Acknowledged::default(), Acknowledged::default());
-    let fleet = Fleet::start(&hub, scratch.path(), random.0);
+    let seed = random.0.to_string();
+    let fleet = Fleet::start(&hub, scratch.path(), &["--devices", "8", "--rate", "100/s", "--in-flight", "32", "--seed", &seed]);
     let writers = [report(&hub, reported.clone()), desire(service, desired.clone())];
     for round in 1..=ROUNDS {
         let loaded = fleet.acknowledged().lines().count() + LOADED;
@@ -193,9 +137,7 @@ async fn under_load_nothing_acknowledged_is_lost() {
         assert!(writers.iter().all(|writer| !writer.is_finished()), "{situation}: a writer of twins failed");
     }
     writers.iter().for_each(JoinHandle::abort);
-    let ledger = fleet.ledger.clone();
-    fleet.stop();
-    let ledger = std::fs::read_to_string(ledger).expect("the ledger");
+    let (ledger, _) = fleet.stop();
     verify(&hub, scratch.path(), &ledger, "in the end").await;
     let (messages, changes) = (ledger.lines().count(), reported.list().len() + desired.list().len());
     println!("{ROUNDS} kills, {messages} messages and {changes} changes of twins acknowledged, {:.1?}", began.elapsed());

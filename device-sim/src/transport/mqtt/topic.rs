@@ -2,7 +2,7 @@
 
 use rumqttc::Publish;
 
-use super::Happening;
+use crate::transport::Happening;
 
 /// Request ids of the two kinds of twin request. At most one of each matters at a time: a later
 /// answer carries all that an earlier one did.
@@ -10,7 +10,7 @@ pub(super) const READ_TWIN: &str = "1";
 pub(super) const REPORT: &str = "2";
 
 /// None for topics that the device did not ask for.
-pub(super) fn read(device: &str, publish: Publish) -> Option<Happening> {
+pub(super) fn read(device: &str, publish: Publish) -> Option<Happening<Publish>> {
     let topic = publish.topic.as_str();
     if let Some(call) = topic.strip_prefix("$iothub/methods/POST/") {
         let (name, request_id) = call.split_once("/?$rid=")?;
