@@ -1,15 +1,12 @@
-"""curl with a client certificate: every request that a device may make, on both versions of HTTP."""
+"""curl with a client certificate: what a device sends, receives and answers over HTTPS."""
 
 import base64
 import json
-import subprocess
-import tempfile
 import threading
 import unittest
-from dataclasses import dataclass
-from pathlib import Path
 
 import hub
+from curl_client import Curl
 from hub import Identity
 
 # What makes a batch of a body.
@@ -18,84 +15,8 @@ BATCH = "Content-Type: application/vnd.microsoft.iothub.json"
 MESSAGE_MAX = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What curl was answered."""
-
-    status: int
-    headers: dict
-    body: bytes
-    # Whether curl had to open a connection for it.
-    connected: bool
-
-    @property
-    def json(self):
-        """The body."""
-        return json.loads(self.body)
-
-    @property
-    def lock(self):
-        """The lock that came with a command."""
-        return self.headers["etag"].strip('"')
-
-
-class Curl:
-    """The same promises on both versions. A class says which, and what identity asks."""
-
-    module = None
-
-    def setUp(self):
-        self.identity = Identity(hub.unique("curl"), self.module)
-        self.certificate, self.key = hub.ca_signed(self.identity)
-        scratch = tempfile.TemporaryDirectory(prefix="isthmus-curl-")
-        self.addCleanup(scratch.cleanup)
-        self.scratch = Path(scratch.name)
-
-    def started(self, urls, *arguments, certificate=None):
-        """Starts curl on `urls`, one after the other, and gives what collects its answers."""
-        certificate, key = certificate or (self.certificate, self.key)
-        common = ["--silent", "--show-error", f"--http{self.version}", "--noproxy", "*", "--cacert", hub.CA_FILE]
-        told = ["--write-out", "%{http_code} %{http_version} %{num_connects}\n"]
-        command = ["curl"]
-        for number, url in enumerate(urls):
-            outputs = ["--dump-header", self.scratch / f"head-{number}", "--output", self.scratch / f"body-{number}"]
-            command += [*common, "--cert", certificate, "--key", key, *told, *arguments, *outputs, url, "--next"]
-        command.pop()
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen([str(word) for word in command], **pipes)
-
-    def collected(self, process, count, body=None):
-        """The answers, in order, once curl has ended. Each came over the version that is meant."""
-        told, complaints = process.communicate(body, timeout=2 * hub.DEADLINE)
-        self.assertEqual(process.returncode, 0, complaints.decode())
-        lines = [line.split() for line in told.decode().splitlines()]
-        self.assertEqual([line[1] for line in lines], [self.version] * count)
-        return [self.answer(number, *line) for number, line in enumerate(lines)]
-
-    def answer(self, number, status, _version, connections):
-        # Behind an interim answer, such as 100 Continue, comes another head; the last one counts.
-        heads = (self.scratch / f"head-{number}").read_text().replace("\r", "").strip().split("\n\n")
-        pairs = [line.split(": ", 1) for line in heads[-1].splitlines()[1:]]
-        body = self.scratch / f"body-{number}"
-        content = body.read_bytes() if body.exists() else b""
-        return Answer(int(status), {name.lower(): value for name, value in pairs}, content, connections != "0")
-
-    def url(self, path, identity=None):
-        return f"https://{hub.HOST}:{hub.https_port()}/devices/{(identity or self.identity).path}{path}"
-
-    def curl(self, path, *arguments, body=None, identity=None, **credentials):
-        """One request; a body goes through a pipe, so its length is not known beforehand."""
-        stream = () if body is None else ("--upload-file", "-", "--request", "POST")
-        process = self.started([self.url(path, identity)], *stream, *arguments, **credentials)
-        [answer] = self.collected(process, 1, body)
-        return answer
-
-    def post(self, path, *arguments, data="", **how):
-        """One request with a body of a known length."""
-        return self.curl(path, "--data-binary", data, *arguments, **how)
-
-    def assert_refused(self, answer, status, name):
-        self.assertEqual((answer.status, answer.headers.get("iothub-errorcode")), (status, name), answer.body)
+class Device(Curl):
+    """The same promises on both versions, to devices and modules."""
 
     def stored(self):
         """Bodies of the events of the identity and of what belongs to its device."""
@@ -288,104 +209,26 @@ class Curl:
         self.assertEqual(self.stored(), [])
 
 
-class Files:
-    """Files are a device's; its modules have none."""
-
-    def begin(self, name):
-        answer = self.post("/files", data=json.dumps({"blobName": name}))
-        self.assertEqual(answer.status, 200, answer.body)
-        return answer.json
-
-    def put(self, info, content, *arguments, **changed):
-        """`curl -T`, without a certificate: the link is all that counts."""
-        source = self.scratch / "content"
-        source.write_bytes(content)
-        url = "https://{hostName}/{containerName}/{blobName}{sasToken}".format(**{**info, **changed})
-        [answer] = self.collected(self.started([url], "--upload-file", source, *arguments), 1)
-        return answer
-
-    def end(self, info, success=True, path="/files/notifications"):
-        return self.post(path, data=json.dumps({"correlationId": info["correlationId"], "isSuccess": success}))
-
-    def test_a_file_is_put_told_and_read_back(self):
-        content = bytes(range(256)) * 12_000
-        info = self.begin("plain.bin")
-        self.assertEqual(info["blobName"], f"{self.identity.device}/plain.bin")
-        self.assertEqual(self.put(info, content).status, 201)
-        self.assertEqual(self.end(info).status, 204)
-        self.assertEqual(hub.stored_file(f"{info['containerName']}/{info['blobName']}"), content)
-        self.assertEqual(hub.file_notification(info["blobName"])["blobSizeInBytes"], len(content))
-
-    def test_the_older_form_of_the_end_names_the_upload_in_its_path(self):
-        info = self.begin("older")
-        self.put(info, b"x")
-        path = f"/files/notifications/{info['correlationId']}"
-        self.assertEqual(self.post(path, data='{"isSuccess": true}').status, 204)
-        hub.file_notification(info["blobName"])
-
-    def test_a_file_of_unknown_length_is_put(self):
-        info = self.begin("piped")
-        url = "https://{hostName}/{containerName}/{blobName}{sasToken}".format(**info)
-        [answer] = self.collected(self.started([url], "--upload-file", "-"), 1, b"from a pipe")
-        self.assertEqual(answer.status, 201)
-        self.assertEqual(hub.stored_file(f"{info['containerName']}/{info['blobName']}"), b"from a pipe")
-
-    def test_a_link_that_does_not_hold_writes_nothing(self):
-        info = self.begin("mine")
-        link = info["sasToken"]
-        cases = {
-            "none": {"sasToken": ""},
-            "cut": {"sasToken": link[:-8]},
-            "of another name": {"blobName": f"{self.identity.device}/other"},
-            "of another device": {"blobName": f"{hub.unique('victim')}/mine"},
-        }
-        for what, changed in cases.items():
-            with self.subTest(what):
-                answer = self.put(info, b"x" * 100_000, **changed)
-                self.assertEqual((answer.status, answer.headers["x-ms-error-code"]), (403, "AuthenticationFailed"))
-        self.assertEqual(hub.stored_files(self.identity.device), [])
-        self.assertEqual(self.end(info, success=False).status, 204)
-        self.assertEqual(self.put(info, b"late").status, 403)
-
-    def test_what_is_no_upload_is_refused(self):
-        self.assert_refused(self.post("/files", data='{"blobName": "../up"}'), 400, "ArgumentInvalid")
-        self.assert_refused(self.post("/files", data="{"), 400, "IotHubFormatError")
-        self.assert_refused(self.end(self.begin("never put")), 404, "ResourceNotFound")
-        self.assert_refused(self.end({"correlationId": "0" * 32}), 400, "IotHubFormatError")
-
-    def test_the_uploads_of_another_device_are_out_of_reach(self):
-        info = self.begin("mine")
-        self.put(info, b"x")
-        victim, self.identity = self.identity, Identity(hub.unique("curl"))
-        own = hub.ca_signed(self.identity)
-        for path, body in (("/files", {"blobName": "x"}), ("/files/notifications", {"correlationId": info["correlationId"], "isSuccess": True})):
-            with self.subTest(path):
-                answer = self.post(path, data=json.dumps(body), identity=victim, certificate=own)
-                self.assert_refused(answer, 401, "IotHubUnauthorized")
-        answer = self.post("/files/notifications", data=json.dumps({"correlationId": info["correlationId"], "isSuccess": True}), certificate=own)
-        self.assert_refused(answer, 400, "IotHubFormatError")
-
-
-class DeviceOnHttp1(Files, Curl, unittest.TestCase):
+class DeviceOnHttp1(Device, unittest.TestCase):
     """A device on HTTP/1.1."""
 
     version = "1.1"
 
 
-class DeviceOnHttp2(Files, Curl, unittest.TestCase):
+class DeviceOnHttp2(Device, unittest.TestCase):
     """A device on HTTP/2."""
 
     version = "2"
 
 
-class ModuleOnHttp1(Curl, unittest.TestCase):
+class ModuleOnHttp1(Device, unittest.TestCase):
     """A module on HTTP/1.1."""
 
     version = "1.1"
     module = "climate"
 
 
-class ModuleOnHttp2(Curl, unittest.TestCase):
+class ModuleOnHttp2(Device, unittest.TestCase):
     """A module on HTTP/2."""
 
     version = "2"

@@ -16,11 +16,13 @@ const NEGATIVE = ['negative', 'full'];
 const DELIVERIES_MAX = 10;
 
 // What becomes of commands at each kind of client. Over MQTT, to receive one is to complete it.
+const OVER_MQTT = ['Expired', 'Purged', 'Success'];
+const OVER_HTTPS = ['Success', 'Rejected', 'DeliveryCountExceeded'];
 const kinds = [
-  { title: 'certificate over MQTT', register: hub.caSigned, transport: transports.Mqtt, outcomes: ['Expired', 'Purged', 'Success'] },
-  { title: 'key over WebSocket', register: hub.withKey, transport: transports.MqttWs, outcomes: ['Expired', 'Purged', 'Success'] },
+  { title: 'certificate over MQTT', register: hub.caSigned, transport: transports.Mqtt, outcomes: OVER_MQTT },
+  { title: 'key over WebSocket', register: hub.withKey, transport: transports.MqttWs, outcomes: OVER_MQTT },
   { title: 'module over MQTT', register: hub.withKey, transport: transports.Mqtt, module: 'climate', outcomes: ['Expired', 'Success'] },
-  { title: 'certificate over HTTPS', register: hub.caSigned, transport: web.Http, outcomes: ['Success', 'Rejected', 'DeliveryCountExceeded'] },
+  { title: 'certificate over HTTPS', register: hub.caSigned, transport: web.Http, outcomes: OVER_HTTPS },
   { title: 'key over HTTPS', register: hub.withKey, transport: web.Http, outcomes: ['Expired', 'Success', 'Rejected'] },
 ];
 const asking = (outcome) => (outcome === 'Success' ? POSITIVE : NEGATIVE);
