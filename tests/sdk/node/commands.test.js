@@ -124,11 +124,12 @@ after(() => Promise.all(receivers.map((receiver) => receiver.client?.close())));
 for (const receiver of receivers) {
   const { title, outcomes } = receiver.kind;
 
-  test(`${title}: what is neither expired nor purged arrives, in order`, () => {
+  test(`${title}: what is neither expired nor purged arrives`, () => {
     for (const [outcome, ids] of Object.entries(receiver.received)) {
       const sent = Object.values(receiver.sent[outcome]);
       const times = outcome === 'DeliveryCountExceeded' ? DELIVERIES_MAX : 1;
-      assert.deepEqual([...new Set(ids)], sent, outcome);
+      // Settled side by side over HTTPS, so in any order.
+      assert.deepEqual([...new Set(ids)].sort(), [...sent].sort(), outcome);
       for (const id of sent) assert.equal(ids.filter((each) => each === id).length, times, outcome);
     }
   });
