@@ -72,6 +72,14 @@ async fn a_body_announced_too_large_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn who_is_refused_while_sending_is_told_so() {
+    let hub = TestHub::open().await;
+    let request = head(&hub, "PATCH /twins/d", "Content-Length: 4000000\r\nConnection: close\r\n") + &"x".repeat(4_000_000);
+    let answer = exchange(&hub, request.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["413"], "{answer}");
+}
+
+#[tokio::test]
 async fn a_head_over_16_kib_is_refused() {
     let hub = TestHub::open().await;
     let request = head(&hub, "GET /devices", &format!("X: {}\r\n", "y".repeat(20_000)));

@@ -1,7 +1,7 @@
-//! What a client still sends of a body that no operation reads, because the request was refused
-//! by its head. Over HTTP/2 a body that is let go resets its stream, and some clients then lose
-//! the answer that is on its way. So a bounded rest is read and thrown away; HTTP/1.1 needs none
-//! of this, for there the connection is closed behind the answer.
+//! What a client still sends of a body that no operation reads, because the request was refused.
+//! A body that is let go resets its stream over HTTP/2, and its connection over HTTP/1.1 once bytes
+//! arrive that nobody takes; either way clients lose the answer that is on its way. So a bounded
+//! rest is read and thrown away.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,29 +10,28 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::Version;
+use axum::http::header::EXPECT;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
-/// Bytes of a rest that are thrown away. A stream with more is reset.
-const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
-/// How long a rest may take. The stream counts as open until then, so a connection has few.
+/// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
+/// is reset.
+const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long a rest may take. A stream counts as open until then, so a connection has few.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The request, whose body reads itself to its end when it is dropped early.
 pub(super) fn discarding(request: Request<Incoming>) -> Request {
-    let multiplexed = request.version() == Version::HTTP_2;
-    request.map(|body| if multiplexed { Body::new(Discarding::new(Body::new(body))) } else { Body::new(body) })
+    let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
+    request.map(|body| Body::new(Discarding { body: Some(Body::new(body)), invited }))
 }
 
 struct Discarding {
     body: Option<Body>,
-}
-
-impl Discarding {
-    fn new(body: Body) -> Self {
-        Self { body: Some(body) }
-    }
+    /// Whether the client sends without being told to. The first read tells it to, so what it was
+    /// never asked for is not read.
+    invited: bool,
 }
 
 impl HttpBody for Discarding {
@@ -40,6 +39,7 @@ impl HttpBody for Discarding {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.invited = true;
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
@@ -59,7 +59,7 @@ impl HttpBody for Discarding {
 
 impl Drop for Discarding {
     fn drop(&mut self) {
-        if let Some(body) = self.body.take().filter(|body| !body.is_end_stream())
+        if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
             runtime.spawn(discard(body));
@@ -84,13 +84,17 @@ mod tests {
     use super::*;
 
     /// A body of `chunks` chunks of 64 KiB, and what tells when each was read, and its end.
-    fn body(chunks: usize) -> (Body, mpsc::UnboundedReceiver<usize>) {
+    fn body(chunks: usize) -> (Discarding, mpsc::UnboundedReceiver<usize>) {
         let (read, reads) = mpsc::unbounded_channel();
         let stream = stream::iter(0..chunks).map(move |number| {
             let _ = read.send(number);
             Ok::<_, Infallible>(Bytes::from(vec![0; 64 * 1024]))
         });
-        (Body::new(Discarding::new(Body::from_stream(stream))), reads)
+        (sent(Body::from_stream(stream)), reads)
+    }
+
+    fn sent(body: Body) -> Discarding {
+        Discarding { body: Some(body), invited: true }
     }
 
     async fn chunks_read(mut reads: mpsc::UnboundedReceiver<usize>) -> usize {
@@ -106,6 +110,14 @@ mod tests {
         let (unread, reads) = body(3);
         drop(unread);
         assert_eq!(chunks_read(reads).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_waits_to_be_asked_for_is_not_asked_for() {
+        let (mut unread, reads) = body(3);
+        unread.invited = false;
+        drop(unread);
+        assert_eq!(chunks_read(reads).await, 0);
     }
 
     #[tokio::test]
@@ -127,7 +139,7 @@ mod tests {
     async fn a_silent_body_is_let_go() {
         let (held, mut let_go) = mpsc::channel::<Infallible>(1);
         let silent = stream::pending::<Result<Bytes, Infallible>>().map(move |chunk| (chunk, &held).0);
-        drop(Discarding::new(Body::from_stream(silent)));
+        drop(sent(Body::from_stream(silent)));
         assert_eq!(let_go.recv().await, None);
     }
 }

@@ -17,6 +17,8 @@ const DATA = process.env.ISTHMUS_DATA_DIR;
 const BIN = process.env.ISTHMUS_BIN;
 // No test waits this long unless a promise is broken.
 const DEADLINE_MS = 20_000;
+// Feedback is gathered for 15 s before it is told.
+const FEEDBACK_DEADLINE_MS = 90_000;
 
 export const HOST = 'localhost';
 export const CA = readFileSync(join(DATA, 'trust', 'ca.pem'), 'utf8');
@@ -75,19 +77,26 @@ export async function pinned(id) {
 
 // ---- the service API ----
 
-/** One request as the operator; gives the body, or throws on any error. */
-export async function service(method, path, body) {
+/** One request as the operator: its status, headers and body. */
+export async function ask(method, path, body) {
   const fields = Object.fromEntries(CONNECTION_STRING.split(';').map((part) => part.split(/=(.*)/s).slice(0, 2)));
   const expiry = Math.floor(Date.now() / 1000) + 3600;
   const token = common.SharedAccessSignature.create(HOST, fields.SharedAccessKeyName, fields.SharedAccessKey, expiry);
   const headers = { Authorization: token.toString(), 'Content-Type': 'application/json' };
-  const options = { method, headers, host: HOST, port: httpsPort(), path: `${path}?api-version=2021-04-12`, ca: CA };
+  const query = `${path.includes('?') ? '&' : '?'}api-version=2021-04-12`;
+  const options = { method, headers, host: HOST, port: httpsPort(), path: path + query, ca: CA };
   const call = request(options);
   call.end(body === undefined ? undefined : JSON.stringify(body));
   const [response] = await once(call, 'response');
-  const text = (await response.toArray()).join('');
-  assert.ok(response.statusCode < 300, `${method} ${path}: ${response.statusCode}: ${text}`);
-  return text ? JSON.parse(text) : undefined;
+  const bytes = Buffer.concat(await response.toArray());
+  return { status: response.statusCode, headers: response.headers, bytes };
+}
+
+/** One request as the operator; gives the body as JSON, or throws on any error. */
+export async function service(method, path, body) {
+  const { status, bytes } = await ask(method, path, body);
+  assert.ok(status < 300, `${method} ${path}: ${status}: ${bytes}`);
+  return bytes.length > 0 ? JSON.parse(bytes) : undefined;
 }
 
 function httpsPort() {
@@ -107,6 +116,39 @@ export const sendCommand = (id, body, fields = {}) =>
 export const invoke = (id, methodName, payload) =>
   service('POST', `/twins/${id.path}/methods`, { methodName, payload, responseTimeoutInSeconds: 15 });
 
+/**
+ * Reads feedback until each of these message ids is told of; gives every record by its id. All
+ * devices share one queue, so records of other tests come along.
+ */
+export async function feedback(...wanted) {
+  await queueHolds('feedback', told.feedback, 'originalMessageId', wanted, FEEDBACK_DEADLINE_MS);
+  return new Map(told.feedback);
+}
+
+/** What the service is told of the upload of `blob`; reads on until it is. */
+export async function fileNotification(blob) {
+  await queueHolds('filenotifications', told.files, 'blobName', [blob], DEADLINE_MS);
+  return told.files.get(blob);
+}
+
+/** Whether a notification of `blob` is among those read so far. They come in order. */
+export const wasToldOfFile = (blob) => told.files.has(blob);
+
+// What was read of the queues to the service and is nobody else's to read.
+const told = { feedback: new Map(), files: new Map() };
+
+async function queueHolds(queue, into, key, wanted, deadline) {
+  const path = `/messages/serviceBound/${queue}`;
+  await eventually(async () => {
+    for (let next; (next = await ask('GET', path)).status !== 204; ) {
+      assert.equal(next.status, 200, String(next.bytes));
+      for (const record of [JSON.parse(next.bytes)].flat()) into.set(record[key], record);
+      await service('DELETE', `${path}/${next.headers.etag.replaceAll('"', '')}`);
+    }
+    return wanted.every((each) => into.has(each));
+  }, `${queue} on ${wanted}`, deadline, 200);
+}
+
 // ---- the operator's command line ----
 
 /** Runs hubctl on the hub's data directory; gives its standard output. */
@@ -125,11 +167,11 @@ export async function events(device) {
 // ---- waiting for facts ----
 
 /** Polls until `fact()` is true. */
-export async function eventually(fact, what) {
-  const end = Date.now() + DEADLINE_MS;
+export async function eventually(fact, what, deadline = DEADLINE_MS, every = 20) {
+  const end = Date.now() + deadline;
   while (!(await fact())) {
-    assert.ok(Date.now() < end, `not within ${DEADLINE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.ok(Date.now() < end, `not within ${deadline} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, every));
   }
 }
 

@@ -28,9 +28,11 @@ HOST = "localhost"
 API = "api-version=2021-04-12"
 # No test waits this long unless a promise is broken.
 DEADLINE = 20
+# Feedback is gathered for 15 s before it is told.
+FEEDBACK_DEADLINE = 90
 
-# The certificates that a suite makes; they go with the process.
-_CERTIFICATES = tempfile.TemporaryDirectory(prefix="isthmus-certificates-")
+# Certificates and other files that a suite makes; they go with the process.
+_SCRATCH = tempfile.TemporaryDirectory(prefix="isthmus-suite-")
 
 
 # ---- identities -------------------------------------------------------------------------------
@@ -85,7 +87,7 @@ def ca_signed(identity):
 
 def issue(identity):
     """A certificate for `identity` under the development CA, by the operator's command line."""
-    out = Path(_CERTIFICATES.name)
+    out = Path(_SCRATCH.name)
     hubctl("cert", "issue", identity.name, "--out", str(out))
     return out / f"{identity.name}.crt", out / f"{identity.name}.key"
 
@@ -99,7 +101,7 @@ def pinned(identity, slot="primaryThumbprint"):
 
 def self_signed(identity):
     """A certificate that only its thumbprint can vouch for, made as people make them."""
-    stem = Path(_CERTIFICATES.name) / uuid.uuid4().hex
+    stem = Path(_SCRATCH.name) / uuid.uuid4().hex
     certificate, key = stem.with_suffix(".crt"), stem.with_suffix(".key")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     subject = ["-subj", "/CN=" + identity.name.replace("/", "\\/"), "-days", "2"]
@@ -130,11 +132,16 @@ class Answer:
 
     status: int
     headers: http.client.HTTPMessage
-    text: str
+    body: bytes
+
+    @property
+    def text(self):
+        """The body as text."""
+        return self.body.decode()
 
     @property
     def json(self):
-        """The body."""
+        """The body as JSON."""
         return json.loads(self.text)
 
 
@@ -151,7 +158,7 @@ def service(method, path, body=None, expect=None, headers=()):
         sent = {"Authorization": token(), "Content-Type": "application/json", **dict(headers)}
         connection.request(method, f"{path}{separator}{API}", payload, sent)
         response = connection.getresponse()
-        answer = Answer(response.status, response.headers, response.read().decode())
+        answer = Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
     if expect is not None and answer.status not in (expect if isinstance(expect, tuple) else (expect,)):
@@ -209,6 +216,56 @@ def queued_commands(identity):
     return service("GET", f"/devices/{identity.path}/commands", expect=200).json
 
 
+def stored_file(path):
+    """The bytes of an uploaded file, which are the same by the service API and by hubctl."""
+    by_service = service("GET", f"/files/{urllib.parse.quote(path)}", expect=200).body
+    out = Path(_SCRATCH.name) / uuid.uuid4().hex
+    hubctl("file", "get", path, "--out", str(out))
+    assert out.read_bytes() == by_service, f"hubctl and the service API differ on {path}"
+    return by_service
+
+
+def stored_files(device):
+    """What the device's files are called."""
+    return [each["blobName"] for each in service("GET", f"/files?device={device}", expect=200).json]
+
+
+# What was read of the queues to the service and is nobody else's to read.
+_FEEDBACK, _FILES = {}, {}
+
+
+def feedback(*wanted):
+    """Reads feedback until each of these message ids is told of; gives every record by its id.
+
+    All devices share one queue, so records of other tests come along.
+    """
+    eventually(lambda: _read("feedback", _FEEDBACK, "originalMessageId", wanted), f"feedback on {wanted}", FEEDBACK_DEADLINE, every=0.2)
+    return dict(_FEEDBACK)
+
+
+def file_notification(blob):
+    """What the service is told of the upload of `blob`; reads on until it is."""
+    read = lambda: _read("filenotifications", _FILES, "blobName", [blob])
+    eventually(read, f"the notification of {blob}", every=0.2)
+    return _FILES[blob]
+
+
+def was_told_of_file(blob):
+    """Whether a notification of `blob` is among those read so far. They come in order."""
+    return blob in _FILES
+
+
+def _read(queue_name, into, key, wanted):
+    """Takes all that waits in a queue; whether everything wanted has come."""
+    path = f"/messages/serviceBound/{queue_name}"
+    while (answer := service("GET", path, expect=(200, 204))).status == 200:
+        told = answer.json
+        into.update((record[key], record) for record in (told if isinstance(told, list) else [told]))
+        lock = answer.headers["ETag"].strip('"')
+        service("DELETE", f"{path}/{lock}", expect=204)
+    return all(each in into for each in wanted)
+
+
 # ---- the operator's command line --------------------------------------------------------------
 
 
@@ -242,13 +299,13 @@ def system_properties(event):
 # ---- waiting for facts ------------------------------------------------------------------------
 
 
-def eventually(fact, what, seconds=DEADLINE):
+def eventually(fact, what, seconds=DEADLINE, every=0.02):
     """Polls until `fact()` is true and gives its value."""
     end = time.monotonic() + seconds
     while not (value := fact()):
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
     return value
 
 
