@@ -6,7 +6,7 @@
 //! of the domains into codes of the wire.
 
 use axum::Router;
-use axum::routing::{MethodRouter, any, get, post, put};
+use axum::routing::{MethodRouter, any, delete, get, post, put};
 use model::Rights;
 
 mod access;
@@ -19,6 +19,7 @@ mod event_hub_policies;
 mod event_hubs;
 mod event_send;
 mod event_stream;
+mod feedback;
 mod file_notifications;
 mod files;
 mod if_match;
@@ -26,6 +27,7 @@ mod methods;
 mod modules;
 mod parameters;
 mod reason;
+mod service_messages;
 mod statistics;
 mod twins;
 mod unbuilt;
@@ -43,7 +45,13 @@ const SERVICE: Rights = Rights::SERVICE_CONNECT;
 
 /// Every operation, under paths whose fixed segments stand in lower case.
 pub(crate) fn routes() -> Router {
-    registry().merge(twins_and_methods()).merge(event_hubs()).merge(files()).merge(certificate_authorities()).merge(unbuilt())
+    registry()
+        .merge(twins_and_methods())
+        .merge(event_hubs())
+        .merge(files())
+        .merge(service_messages())
+        .merge(certificate_authorities())
+        .merge(unbuilt())
 }
 
 fn registry() -> Router {
@@ -104,20 +112,22 @@ fn event_hubs() -> Router {
         )
 }
 
-/// Notifications are the service's, the rest is ours.
+/// Ours.
 fn files() -> Router {
-    use file_notifications as notifications;
     Router::new()
         .route("/files", needs(SERVICE, get(files::list)))
-        .route(
-            "/files/{container}/{*name}",
-            needs(SERVICE, get(files::read).post(files::link).merge(carried_out(axum::routing::delete(files::delete)))),
-        )
+        .route("/files/{container}/{*name}", needs(SERVICE, get(files::read).post(files::link).merge(carried_out(delete(files::delete)))))
+}
+
+/// What the service is told.
+fn service_messages() -> Router {
+    use file_notifications as notifications;
+    Router::new()
+        .route("/messages/servicebound/feedback", needs(SERVICE, get(feedback::receive)))
+        .route("/messages/servicebound/feedback/{lock}", needs(SERVICE, carried_out(delete(feedback::complete))))
+        .route("/messages/servicebound/feedback/{lock}/abandon", needs(SERVICE, carried_out(post(feedback::abandon))))
         .route("/messages/servicebound/filenotifications", needs(SERVICE, get(notifications::receive)))
-        .route(
-            "/messages/servicebound/filenotifications/{lock}",
-            needs(SERVICE, carried_out(axum::routing::delete(notifications::complete))),
-        )
+        .route("/messages/servicebound/filenotifications/{lock}", needs(SERVICE, carried_out(delete(notifications::complete))))
         .route("/messages/servicebound/filenotifications/{lock}/abandon", needs(SERVICE, carried_out(post(notifications::abandon))))
 }
 
@@ -126,10 +136,7 @@ fn certificate_authorities() -> Router {
     use certificate_authorities as cas;
     Router::new()
         .route("/certificateauthorities", needs(READ, get(cas::list)).merge(needs(WRITE, carried_out(post(cas::add)))))
-        .route(
-            "/certificateauthorities/{thumbprint}",
-            needs(READ, get(cas::show)).merge(needs(WRITE, carried_out(axum::routing::delete(cas::delete)))),
-        )
+        .route("/certificateauthorities/{thumbprint}", needs(READ, get(cas::show)).merge(needs(WRITE, carried_out(delete(cas::delete)))))
         .route("/certificateauthorities/{thumbprint}/state", needs(WRITE, carried_out(put(cas::set_state))))
 }
 
@@ -142,5 +149,4 @@ fn unbuilt() -> Router {
         .route("/configurations", any(unbuilt::configurations))
         .route("/configurations/{*rest}", any(unbuilt::configurations))
         .route("/digitaltwins/{*rest}", any(unbuilt::digital_twins))
-        .route("/messages/servicebound/{*rest}", any(unbuilt::feedback))
 }

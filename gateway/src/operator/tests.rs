@@ -7,6 +7,7 @@ mod commands;
 mod event_hubs;
 mod event_send;
 mod events;
+mod feedback;
 mod methods;
 mod registry;
 mod trust;

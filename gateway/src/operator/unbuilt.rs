@@ -21,10 +21,6 @@ pub(super) async fn digital_twins() -> Refusal {
     not_built("digital twins")
 }
 
-pub(super) async fn feedback() -> Refusal {
-    not_built("feedback on commands")
-}
-
 fn not_built(what: &str) -> Refusal {
     Refusal::new(ErrorCode::NotImplemented, format!("{what}: not built in this version of the hub"))
 }
