@@ -147,7 +147,6 @@ impl ServiceLoad {
 
 impl Workload for ServiceLoad {
     fn begin(&mut self) -> anyhow::Result<()> {
-        self.free.clear();
         (0..self.callers.len()).try_for_each(|place| self.ask(place))
     }
 
@@ -161,8 +160,9 @@ impl Workload for ServiceLoad {
             }
         }
         self.heard = heard;
-        while let Some(place) = self.free.pop().filter(|_| going_on) {
-            self.ask(place)?;
+        let free = std::mem::take(&mut self.free);
+        if going_on {
+            free.into_iter().try_for_each(|place| self.ask(place))?;
         }
         Ok(())
     }
