@@ -87,6 +87,7 @@ impl Origin {
         let hub = HubProcess::at(&data_dir);
         let mut promises = Promises::none();
         promises.work(&hub).await.expect("the job");
+        promises.gather_feedback(&hub).await;
         (scratch, hub, promises)
     }
 
