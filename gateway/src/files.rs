@@ -146,6 +146,11 @@ impl Files {
         &self.inner.settings
     }
 
+    /// Bytes that all files take, partial ones included, on the disk's account.
+    pub(crate) fn bytes_used(&self) -> u64 {
+        self.inner.storage.bytes_used()
+    }
+
     /// A turn to send a body under an upload, unless as many are under way as may.
     pub(crate) fn turn(&self, upload: &str) -> Option<Turn> {
         self.inner.turns.take(upload)

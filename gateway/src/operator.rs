@@ -25,6 +25,7 @@ mod files;
 mod if_match;
 mod methods;
 mod modules;
+mod paging;
 mod parameters;
 mod reason;
 mod service_messages;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use model::limits::PAGE_ITEMS_MAX;
 use model::{Clock, Secret};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Response};
@@ -32,6 +33,9 @@ const API_VERSION: &str = "2021-04-12";
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Life of the token of one request. Long enough for a clock that is some minutes off.
 const TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// The header of a listing that has more, sent back for the next page.
+const CONTINUATION: &str = "x-ms-continuation";
 
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -81,7 +85,7 @@ pub struct HubClient {
 }
 
 /// One request: what is asked, before it is known where.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     method: Method,
     path: String,
@@ -195,6 +199,25 @@ impl HubClient {
     pub(crate) async fn fetch<T: DeserializeOwned>(&self, request: &Request) -> Result<T, ClientError> {
         let body = self.send(request).await?.bytes().await.map_err(|error| lost(&error))?;
         serde_json::from_slice(&body).map_err(|error| unintelligible(request, &error))
+    }
+
+    /// Sends `request` for one page after another, as long as the hub says that there are more, and
+    /// gives back at most `limit` items.
+    pub(crate) async fn fetch_pages<T: DeserializeOwned>(&self, request: Request, limit: usize) -> Result<Vec<T>, ClientError> {
+        let mut items: Vec<T> = Vec::new();
+        let mut continuation: Option<String> = None;
+        loop {
+            let page = request.clone().query("top", PAGE_ITEMS_MAX.min(limit - items.len()));
+            let page = continuation.into_iter().fold(page, |page, key| page.header(CONTINUATION, key));
+            let response = self.send(&page).await?;
+            let next = response.headers().get(CONTINUATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            let body = response.bytes().await.map_err(|error| lost(&error))?;
+            items.extend(serde_json::from_slice::<Vec<T>>(&body).map_err(|error| unintelligible(&page, &error))?);
+            continuation = next.filter(|key| !key.is_empty());
+            if continuation.is_none() || items.len() >= limit {
+                return Ok(items);
+            }
+        }
     }
 
     /// Sends `request` whose answer has no content.

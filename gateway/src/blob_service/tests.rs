@@ -322,6 +322,13 @@ async fn operators_list_read_share_and_remove_files() {
     let token = hub.token(HOST, Some("reader"));
     assert_eq!(hub.answer(hub.ask("GET /files").authorization(&token)).await.status, 401, "takes ServiceConnect");
 
+    let first = hub.answer(hub.ask("GET /files?top=1")).await;
+    assert_eq!((first.json()[0]["blobName"].as_str(), first.json().as_array().map(Vec::len)), (Some("dev-1/a/b"), Some(1)));
+    let continuation = first.headers["x-ms-continuation"].to_str().expect("text").to_owned();
+    let last = hub.answer(hub.ask("GET /files?top=1").header("x-ms-continuation", &continuation)).await;
+    assert_eq!(last.json()[0]["blobName"], "dev-2/z");
+    assert!(!last.headers.contains_key("x-ms-continuation"), "nothing is behind the last");
+
     let link = hub.answer(hub.ask("POST /files/uploads/dev-1/a%2Fb?seconds=60").header("host", HOST)).await;
     let uri = link.json()["uri"].as_str().expect("a link").to_owned();
     let path = uri.strip_prefix("https://localhost").expect("the hub");

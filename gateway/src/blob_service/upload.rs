@@ -64,6 +64,7 @@ async fn put_blob(place: Place, headers: &HeaderMap, body: Body) -> Result<Respo
     let files = hub.files.clone();
     // What has begun to take its place takes it, whether or not somebody waits.
     let stored = hub.drain.carry_out(async move { files.put(&upload, container, blob, whole, condition).await }).await?;
+    hub.metrics.file_stored();
     let mut response = created();
     checksums(response.headers_mut(), &md5, &crc64);
     describe(response.headers_mut(), &stored);
@@ -89,6 +90,7 @@ async fn put_block_list(place: Place, headers: &HeaderMap, body: Body) -> Result
     let Place { hub, upload, container, blob } = place;
     let files = hub.files.clone();
     let stored = hub.drain.carry_out(async move { files.put_blocks(&upload, container, blob, ids, condition).await }).await?;
+    hub.metrics.file_stored();
     let mut response = created();
     describe(response.headers_mut(), &stored);
     Ok(response)
@@ -103,6 +105,7 @@ async fn received(place: &Place, headers: &HeaderMap, body: Body) -> Result<Whol
     let mut part = files.receive().await?;
     receive(body, &mut part).await?;
     let whole = files.finish(part).await?;
+    place.hub.metrics.file_received(whole.bytes);
     if md5.is_some_and(|md5| md5 != whole.md5) {
         return Err(Reason::ChecksumMismatch { is_md5: true });
     }

@@ -55,6 +55,7 @@ async fn end_of(admitted: Admitted, came_by: CameBy, id: &str, ended: FileUpload
     let (files, id) = (admitted.hub.files.clone(), id.to_owned());
     let ending = async move { files.end(&device, &id, is_success, |container, blob| came_by.address_of(container, blob)).await };
     admitted.hub.drain.carry_out(ending).await.map_err(reason::end_refused)?;
+    admitted.hub.metrics.file_upload_ended(if is_success { "success" } else { "given_up" });
     Ok(Reply::no_content())
 }
 

@@ -10,7 +10,7 @@ use super::block_list::BlockId;
 use super::link::{InvalidLink, Permission};
 use super::name::{BlobName, ContainerName, InvalidBlobName};
 use super::part::{Part, PartError, Whole};
-use super::storage::{Precondition, PutError, Stored};
+use super::storage::{FilePage, Precondition, PutError, Stored};
 use super::{Files, Inner};
 
 /// Why an upload was not begun.
@@ -225,17 +225,17 @@ impl Files {
         Ok(read.map(|(stored, file)| (stored, tokio::fs::File::from_std(file))))
     }
 
-    /// The files of the container in the order of their names, those of one device if it is given.
+    /// At most `limit` files of the container in the order of their names, those behind the name
+    /// `after`, of one device if it is given.
     ///
     /// # Errors
     /// The disk's.
-    pub(crate) async fn list(&self, device: Option<String>) -> std::io::Result<Vec<Stored>> {
-        let mut files = self.blocking(|inner| inner.storage.list(&inner.settings.container)).await?;
-        if let Some(device) = device {
-            files.retain(|stored| stored.blob.parts().0 == device);
-        }
-        files.sort_by(|a, b| a.blob.as_str().cmp(b.blob.as_str()));
-        Ok(files)
+    pub(crate) async fn list(&self, device: Option<String>, after: Option<String>, limit: usize) -> std::io::Result<FilePage> {
+        let is_meant = move |blob: &BlobName| {
+            device.as_ref().is_none_or(|device| blob.parts().0 == device)
+                && after.as_ref().is_none_or(|after| blob.as_str() > after.as_str())
+        };
+        self.blocking(move |inner| inner.storage.list(&inner.settings.container, is_meant, limit)).await
     }
 
     /// Removes a file; says whether it was there. Durable when this returns.

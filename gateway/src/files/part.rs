@@ -47,6 +47,8 @@ pub(crate) struct Part {
 /// A file that is whole and on disk, and has no place yet; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Whole {
+    /// Its size.
+    pub(crate) bytes: u64,
     /// MD5 of it.
     pub(crate) md5: [u8; 16],
     /// CRC-64 of it.
@@ -99,7 +101,7 @@ impl Part {
             file.sync_all()
         });
         synced.await.map_err(std::io::Error::other)??;
-        Ok(Whole { md5: self.md5.finish(), crc64: self.crc.finish(), rest: self.rest })
+        Ok(Whole { bytes: self.bytes, md5: self.md5.finish(), crc64: self.crc.finish(), rest: self.rest })
     }
 }
 

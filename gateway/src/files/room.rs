@@ -34,6 +34,11 @@ impl Rooms {
         Self { used: Arc::default(), max }
     }
 
+    /// What files take now.
+    pub(super) fn used(&self) -> u64 {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a file of `bytes` that is there, bound or not.
     pub(super) fn count(&self, bytes: u64) {
         self.change(|used| used.saturating_add(taken(bytes)));

@@ -1,7 +1,7 @@
 //! Files on disk, in the layout of [`super::layout`]. Everything here blocks; what it says is done
 //! is synced, the names of files and directories included.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
@@ -31,6 +31,15 @@ pub(crate) struct Stored {
     pub(crate) modified: Timestamp,
     /// Another whenever it was written anew.
     pub(crate) etag: String,
+}
+
+/// Some of the files, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct FilePage {
+    /// These.
+    pub(crate) files: Vec<Stored>,
+    /// Whether there are more behind them.
+    pub(crate) is_continued: bool,
 }
 
 /// What must be so for a file to be put in its place.
@@ -90,6 +99,11 @@ impl Storage {
     }
 
     /// Where bodies are received.
+    /// Bytes that all files take, partial ones included.
+    pub(super) fn bytes_used(&self) -> u64 {
+        self.rooms.used()
+    }
+
     pub(super) fn uploading(&self) -> PathBuf {
         self.root.join(".uploading")
     }
@@ -213,15 +227,21 @@ impl Storage {
         Ok(metadata.is_file().then(|| (stored(blob.clone(), &metadata), file)))
     }
 
-    /// Every file of a container, in no order.
-    pub(super) fn list(&self, container: &ContainerName) -> io::Result<Vec<Stored>> {
+    /// The first `limit` files that are meant, in the order of their names. As many are held in
+    /// memory at a time.
+    pub(super) fn list(&self, container: &ContainerName, is_meant: impl Fn(&BlobName) -> bool, limit: usize) -> io::Result<FilePage> {
         let root = self.root.join(container.as_str());
-        let mut files = Vec::new();
+        let mut first = BTreeMap::new();
+        let mut is_continued = false;
         walk(&root, &mut |path, metadata| {
-            let blob = path.strip_prefix(&root).ok().and_then(blob_at);
-            files.extend(blob.map(|blob| stored(blob, metadata)));
+            let Some(blob) = path.strip_prefix(&root).ok().and_then(blob_at).filter(&is_meant) else { return };
+            first.insert(blob.to_string(), stored(blob, metadata));
+            if first.len() > limit {
+                first.pop_last();
+                is_continued = true;
+            }
         })?;
-        Ok(files)
+        Ok(FilePage { files: first.into_values().collect(), is_continued })
     }
 
     /// Removes a file and the directories that it leaves empty; says whether it was there.

@@ -111,6 +111,7 @@ impl Collector for Sample {
         let gauges = [
             ("log_staged_bytes", "Bytes accepted and not yet durable", log.staged_bytes as i64),
             ("log_segments_unsealed", "Full segments that wait to be sealed", log.segments_unsealed as i64),
+            ("files_bytes", "Bytes that files of devices take, partial ones included", self.0.files.bytes_used() as i64),
             ("identities_connected", "Devices and modules connected", self.0.presence.connected_count() as i64),
             ("healthy", "1 while /healthz answers 200", i64::from(Report::of(&self.0).is_available())),
         ];

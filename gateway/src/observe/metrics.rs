@@ -55,6 +55,9 @@ struct Instruments {
     twin_operations: Family<KindLabel, Counter>,
     commands_delivered: Counter,
     methods_invoked: Family<OutcomeLabel, Counter>,
+    files_stored: Counter,
+    file_received_bytes: Counter,
+    file_uploads_ended: Family<OutcomeLabel, Counter>,
     panics: Counter,
 }
 
@@ -182,6 +185,21 @@ impl Metrics {
         self.0.methods_invoked.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// A file of a device was put in its place, durable.
+    pub(crate) fn file_stored(&self) {
+        self.0.files_stored.inc();
+    }
+
+    /// `bytes` of a file, or of a block of one, were received whole.
+    pub(crate) fn file_received(&self, bytes: u64) {
+        self.0.file_received_bytes.inc_by(bytes);
+    }
+
+    /// A device said how an upload of its ended.
+    pub(crate) fn file_upload_ended(&self, outcome: &'static str) {
+        self.0.file_uploads_ended.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
     /// A task ended by a panic, which is a defect of ours.
     pub(crate) fn panicked(&self) {
         self.0.panics.inc();
@@ -216,6 +234,9 @@ impl Instruments {
             twin_operations: family.add("twin_operations", "Reads and changes of twins"),
             commands_delivered: family.add("commands_delivered", "Commands handed to their device"),
             methods_invoked: family.add("methods_invoked", "Direct methods that ended"),
+            files_stored: family.add("files_stored", "Files of devices put in their place"),
+            file_received_bytes: family.add("file_received_bytes", "Bytes of files and their blocks received"),
+            file_uploads_ended: family.add("file_uploads_ended", "Uploads whose end their device told, by outcome"),
             panics: family.add("panics", "Tasks that ended by a panic; each is a defect"),
             registry,
         }

@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderMap;
 use model::api::{Authentication, Capabilities, ErrorCode, Status};
-use model::limits::{PAGE_ITEMS_MAX, SERVICE_BODY_BYTES_MAX};
+use model::limits::SERVICE_BODY_BYTES_MAX;
 use model::{DeviceId, Identity};
 use serde::Deserialize;
 use twins::{IfMatch, NewDevice, UnknownIdentity};
 
 use super::if_match::Condition;
+use super::paging;
 use super::parameters::Parameters;
 use crate::https::{Answer, Json, Refusal, Reply, Target};
 use crate::hub::Hub;
-
-/// Where the next page begins.
-const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
 
 /// What of a device an operator may write. Clients send back whole devices; the rest of what
 /// they send is the hub's to know and ignored.
@@ -33,22 +31,11 @@ pub(super) struct DeviceWrite {
 /// One page in the order of ids. A full page says where the next one begins, which is ours to
 /// add: the official SDKs list one page only.
 pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, parameters: Parameters, headers: HeaderMap) -> Answer {
-    let limit = parameters.get("top").and_then(|top| top.parse().ok()).filter(|top| (1..=PAGE_ITEMS_MAX).contains(top));
-    let limit = limit.unwrap_or(PAGE_ITEMS_MAX);
-    let after = headers.get(CONTINUATION).map(continued_after).transpose()?;
+    let limit = paging::limit(&parameters);
+    let after = paging::after(&headers)?.map(|id| id.parse::<DeviceId>().map_err(|_| paging::not_ours())).transpose()?;
     let devices = hub.twins.devices(after, limit).await?;
-    let last = devices.last().filter(|_| devices.len() == limit).map(|device| device.device_id.clone());
-    let mut answer = Reply::OK.json(&devices)?;
-    if let Some(last) = last {
-        let last = HeaderValue::try_from(last).map_err(|_| Refusal::fault("a device id that no header can hold"))?;
-        answer.headers_mut().insert(CONTINUATION, last);
-    }
-    Ok(answer)
-}
-
-fn continued_after(header: &HeaderValue) -> Result<DeviceId, Refusal> {
-    let id = header.to_str().ok().and_then(|text| text.parse().ok());
-    id.ok_or_else(|| Refusal::new(ErrorCode::ArgumentInvalid, "x-ms-continuation is not one that a listing gave"))
+    let last = devices.last().filter(|_| devices.len() == limit).map(|device| device.device_id.as_str());
+    paging::continued(Reply::OK.json(&devices)?, last)
 }
 
 pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Target(identity): Target) -> Answer {

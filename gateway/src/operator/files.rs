@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::http::HeaderMap;
 use axum::response::Response;
 use model::api::{ErrorCode, FileInfo, FileLink};
 use percent_encoding::percent_decode_str;
 
-use super::Parameters;
+use super::{Parameters, paging};
 use crate::blob_service;
 use crate::files::{BlobName, ContainerName, Stored};
 use crate::https::{Answer, CameBy, Refusal, Reply, RequestPath};
@@ -20,11 +21,14 @@ const LINK_LIFETIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duratio
 /// How long a link holds unless told.
 const LINK_LIFETIME_DEFAULT: Duration = Duration::from_secs(3600);
 
-pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, parameters: Parameters) -> Answer {
+/// One page in the order of names, of all devices or of one.
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, parameters: Parameters, headers: HeaderMap) -> Answer {
     let device = parameters.get("device").map(str::to_owned);
-    let files = hub.files.list(device).await?;
+    let page = hub.files.list(device, paging::after(&headers)?, paging::limit(&parameters)).await?;
     let container = &hub.files.settings().container;
-    Reply::OK.json(&files.into_iter().map(|stored| shown(container, stored)).collect::<Vec<_>>())
+    let last = page.files.last().filter(|_| page.is_continued).map(|stored| stored.blob.to_string());
+    let files: Vec<_> = page.files.into_iter().map(|stored| shown(container, stored)).collect();
+    paging::continued(Reply::OK.json(&files)?, last.as_deref())
 }
 
 pub(super) async fn read(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Result<Response, Refusal> {

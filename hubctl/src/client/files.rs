@@ -25,7 +25,7 @@ impl HubClient {
     /// understood.
     pub async fn files(&self, device: Option<&DeviceId>) -> Result<Vec<FileInfo>, ClientError> {
         let request = Request::new(Method::GET, &["files"]);
-        self.fetch(&device.into_iter().fold(request, |request, device| request.query("device", device))).await
+        self.fetch_pages(device.into_iter().fold(request, |request, device| request.query("device", device)), usize::MAX).await
     }
 
     /// Begins to read the file `container/device/name`.

@@ -7,11 +7,11 @@ use model::api::{
     Authentication, BulkItem, BulkResult, Ca, CaRequest, CaState, CommandItem, CommandRequest, CommandSent, Device, MethodRequest,
     MethodResponse, Module, PurgeResult, Status, Twin, TwinPatch,
 };
-use model::limits::{METHOD_RESPONSE_TIMEOUT_SECONDS_DEFAULT, PAGE_ITEMS_MAX};
+use model::limits::METHOD_RESPONSE_TIMEOUT_SECONDS_DEFAULT;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
-use super::{ClientError, HubClient, REQUEST_TIMEOUT, Request, lost, unintelligible};
+use super::{ClientError, HubClient, REQUEST_TIMEOUT, Request};
 
 /// A device or module as it is created or replaced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -91,24 +91,7 @@ impl HubClient {
     /// Every function here fails with a [`ClientError`]: not reached, lost, refused or not
     /// understood.
     pub async fn devices(&self, limit: usize) -> Result<Vec<Device>, ClientError> {
-        let mut devices: Vec<Device> = Vec::new();
-        let mut continuation: Option<String> = None;
-        loop {
-            let top = PAGE_ITEMS_MAX.min(limit - devices.len());
-            let mut request = Request::new(Method::GET, &["devices"]).query("top", top);
-            if let Some(continuation) = continuation {
-                request = request.header("x-ms-continuation", continuation);
-            }
-            let response = self.send(&request).await?;
-            let next = response.headers().get("x-ms-continuation").and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let body = response.bytes().await.map_err(|error| lost(&error))?;
-            let page: Vec<Device> = serde_json::from_slice(&body).map_err(|error| unintelligible(&request, &error))?;
-            devices.extend(page);
-            continuation = next.filter(|token| !token.is_empty());
-            if continuation.is_none() || devices.len() >= limit {
-                return Ok(devices);
-            }
-        }
+        self.fetch_pages(Request::new(Method::GET, &["devices"]), limit).await
     }
 
     /// How many devices are registered.

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from pathlib import Path
 
 import faust
 import hub
@@ -24,6 +25,7 @@ app = faust.App(
     topic_partitions=2,
     broker_session_timeout=6,
     broker_heartbeat_interval=1,
+    broker_commit_interval=0.2,
     stream_wait_empty=False,
 )
 source = app.topic(os.environ["SOURCE"], value_serializer="json", key_serializer="raw")
@@ -38,6 +40,12 @@ async def count(readings):
         name = machine.decode()
         counts[name] += 1
         await results.send(key=machine, value={"count": counts[name]})
+
+
+@app.task
+async def tell_that_it_is_ready():
+    """Runs once the table is restored and the agent is given what comes."""
+    Path(os.environ["READY"]).touch()
 
 
 if __name__ == "__main__":

@@ -242,12 +242,12 @@ def system_properties(event):
 # ---- waiting for facts ------------------------------------------------------------------------
 
 
-def eventually(fact, what):
+def eventually(fact, what, seconds=DEADLINE):
     """Polls until `fact()` is true and gives its value."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + seconds
     while not (value := fact()):
         if time.monotonic() > end:
-            raise AssertionError(f"not within {DEADLINE} s: {what}")
+            raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.02)
     return value
 
