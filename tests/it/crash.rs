@@ -5,7 +5,9 @@
 
 mod every_call;
 mod failing_disk;
+mod methods;
 mod power_cut;
 mod promises;
 mod random_moments;
+mod settlements;
 mod stopping;

@@ -30,6 +30,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body; null when there is none.
     pub(crate) body: Value,
+    /// The entity tag without its quotes, if there is one.
+    pub(crate) etag: Option<String>,
 }
 
 impl Service {
@@ -76,9 +78,10 @@ impl Service {
         }
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
+        let etag = response.headers().get("etag").map(|etag| etag.to_str().expect("text").trim_matches('"').to_owned());
         let text = response.text().await.ok()?;
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect(&text) };
-        Some(Answer { status, body })
+        Some(Answer { status, body, etag })
     }
 
     fn url(&self, path: &str, query: &str) -> String {

@@ -94,6 +94,11 @@ impl WebDevice {
         answer(self.request(method, path)).await
     }
 
+    /// The same; `None` when the connection broke before the answer was complete.
+    pub(crate) async fn try_ask(&self, method: Method, path: &str) -> Option<WebAnswer> {
+        try_answer(self.request(method, path)).await
+    }
+
     /// Sends a message; gives the status.
     pub(crate) async fn send(&self, body: &str) -> u16 {
         answer(self.request(Method::POST, "/messages/events").body(body.to_owned())).await.status
@@ -120,8 +125,13 @@ impl WebAnswer {
 
 /// Sends `request` and reads its answer.
 pub(crate) async fn answer(request: RequestBuilder) -> WebAnswer {
-    let response = within("an answer", 3 * SOON, request.send()).await.expect("an answer");
+    try_answer(request).await.expect("an answer")
+}
+
+/// The same; `None` when the connection broke before the answer was complete.
+pub(crate) async fn try_answer(request: RequestBuilder) -> Option<WebAnswer> {
+    let response = within("an answer", 3 * SOON, request.send()).await.ok()?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = within("a body", SOON, response.bytes()).await.expect("a body").to_vec();
-    WebAnswer { status, headers, body }
+    let body = within("a body", SOON, response.bytes()).await.ok()?.to_vec();
+    Some(WebAnswer { status, headers, body })
 }

@@ -26,10 +26,16 @@ pub(crate) enum Row {
     Consume,
     /// The memory of Kafka consumers that wait or never read.
     Consumers,
+    /// Telemetry over HTTPS.
+    Https,
+    /// Commands to devices on MQTT.
+    Commands,
+    /// Direct methods of devices on MQTT.
+    Methods,
 }
 
 impl Row {
-    const ALL: [(&'static str, &'static str, Self); 8] = [
+    const ALL: [(&'static str, &'static str, Self); 11] = [
         ("1", "batched", Self::Batched),
         ("2", "unbatched", Self::Unbatched),
         ("3", "single", Self::Single),
@@ -38,7 +44,14 @@ impl Row {
         ("counts", "counts", Self::Counts),
         ("consume", "consume", Self::Consume),
         ("consumers", "consumers", Self::Consumers),
+        ("https", "https", Self::Https),
+        ("commands", "commands", Self::Commands),
+        ("methods", "methods", Self::Methods),
     ];
+
+    fn words() -> String {
+        Self::ALL.map(|(_, word, _)| word).join(", ")
+    }
 
     fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(number, word, _)| name == *number || name == *word).map(|(.., row)| *row)
@@ -73,7 +86,7 @@ impl Arguments {
             rows: Vec::new(),
             window: Duration::from_secs(4),
             windows: 5,
-            peers: vec![Kind::Mosquitto, Kind::Rumqttd],
+            peers: vec![Kind::Mosquitto, Kind::Rumqttd, Kind::Nginx],
             binaries: root.join("target/release"),
             baseline: None,
         };
@@ -89,7 +102,7 @@ impl Arguments {
                 "--peers" => parsed.peers = peers(&value()?)?,
                 name => match Row::named(name) {
                     Some(row) => parsed.rows.push(row),
-                    None => bail!("{name} is no row and no option; rows are 1 to 5, counts, consume and consumers"),
+                    None => bail!("{name} is no row and no option; rows are 1 to 5 and {}", Row::words()),
                 },
             }
         }
@@ -104,7 +117,8 @@ fn peers(list: &str) -> anyhow::Result<Vec<Kind>> {
     let named = |name: &str| match name {
         "mosquitto" => Ok(Kind::Mosquitto),
         "rumqttd" => Ok(Kind::Rumqttd),
-        other => bail!("{other} is no peer; mosquitto and rumqttd are"),
+        "nginx" => Ok(Kind::Nginx),
+        other => bail!("{other} is no peer; mosquitto, rumqttd and nginx are"),
     };
     list.split(',').filter(|name| !name.is_empty() && *name != "none").map(named).collect()
 }

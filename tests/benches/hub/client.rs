@@ -8,12 +8,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use bytes::{Bytes, BytesMut};
 use mqtt_proto::Version;
-use mqtt_proto::wire::{self, Connect, ConnectProperties, Packet, PacketId, Publish, PublishProperties, QoS, Text};
+use mqtt_proto::wire::{self, Ack, Connect, ConnectProperties, Packet, PacketId, Publish, PublishProperties, QoS, ReasonCode, Text};
+use mqtt_proto::wire::{Subscribe, SubscribeFilter, SubscribeProperties};
 use rustls::{ClientConfig, ClientConnection, ProtocolVersion, Stream};
 use rustls_pki_types::ServerName;
 
 /// What every message carries.
-const PAYLOAD_BYTES: usize = 256;
+pub(crate) const PAYLOAD_BYTES: usize = 256;
 /// Longer than any run, so that nobody has to send PINGREQ.
 const KEEP_ALIVE_SECONDS: u16 = 1_100;
 /// The CONNACK of a server that agrees, without a session.
@@ -21,6 +22,9 @@ const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
 /// A CONNACK must not keep the bench waiting for ever.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const DISCONNECT: [u8; 2] = [0xE0, 0];
+/// What `subscribe` numbers its one packet, and the SUBACK that grants QoS 1.
+const SUBSCRIPTION: u16 = 1;
+const GRANTED: [u8; 5] = [0x90, 3, 0, 1, 1];
 
 /// Who connects, and what it sends.
 #[derive(Debug, Clone)]
@@ -72,6 +76,22 @@ impl Client {
         stream.read_exact(&mut answer).context("no CONNACK")?;
         ensure!(answer == ACCEPTED, "{} was refused: {answer:02x?}", login.device);
         Ok(client)
+    }
+
+    /// Asks for `filter` at QoS 1.
+    ///
+    /// # Errors
+    /// When it is not granted.
+    pub(crate) fn subscribe(&mut self, filter: &str) -> anyhow::Result<()> {
+        let filters = vec![SubscribeFilter::new(text(filter)?, QoS::AtLeastOnce)];
+        let packet_id = PacketId::new(SUBSCRIPTION).context("no packet id")?;
+        let subscribe = Packet::Subscribe(Subscribe { packet_id, filters, properties: SubscribeProperties::default() });
+        let mut stream = Stream::new(&mut self.tls, &mut self.socket);
+        stream.write_all(&encoded(&subscribe)?)?;
+        let mut answer = [0; GRANTED.len()];
+        stream.read_exact(&mut answer).context("no SUBACK")?;
+        ensure!(answer == GRANTED, "{filter} was refused: {answer:02x?}");
+        Ok(())
     }
 
     /// Says goodbye as MQTT, TLS and TCP want it.
@@ -133,6 +153,31 @@ pub(crate) fn publish_packet(topic: &str) -> anyhow::Result<(Vec<u8>, usize)> {
     let packet = encoded(&Packet::Publish(publish))?.to_vec();
     let packet_id_at = packet.len() - PAYLOAD_BYTES - size_of::<u16>();
     Ok((packet, packet_id_at))
+}
+
+/// A QoS 0 PUBLISH.
+///
+/// # Errors
+/// When the topic cannot be encoded.
+pub(crate) fn message_packet(topic: &str, payload: &'static [u8]) -> anyhow::Result<BytesMut> {
+    let publish = Publish {
+        topic: text(topic)?,
+        payload: Bytes::from_static(payload),
+        qos: QoS::AtMostOnce,
+        retain: false,
+        dup: false,
+        packet_id: None,
+        properties: PublishProperties::default(),
+    };
+    encoded(&Packet::Publish(publish))
+}
+
+/// The PUBACK of `packet_id`.
+///
+/// # Errors
+/// Never, but for a fault of the encoder.
+pub(crate) fn acknowledgement_packet(packet_id: PacketId) -> anyhow::Result<BytesMut> {
+    encoded(&Packet::PubAck(Ack::new(packet_id, ReasonCode::Success)))
 }
 
 fn text(text: &str) -> anyhow::Result<Text> {

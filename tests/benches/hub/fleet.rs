@@ -21,11 +21,16 @@ const PEER_TOPIC_BYTES: usize = 64;
 /// # Errors
 /// When the hub refuses one, or a certificate cannot be made.
 pub(crate) fn enrol(server: &Server, count: usize) -> anyhow::Result<Vec<Login>> {
-    let devices: Vec<DeviceId> = (1..=count).map(|n| format!("bench-{n:05}").parse()).collect::<Result<_, _>>()?;
+    let devices: Vec<DeviceId> = (1..=count).map(|number| device_name(number).parse()).collect::<Result<_, _>>()?;
     if server.is_hub() {
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(register(server, &devices))?;
     }
     devices.into_iter().map(|device| login(server, device)).collect()
+}
+
+/// The name of the device `number`, the first being 1.
+pub(crate) fn device_name(number: usize) -> String {
+    format!("bench-{number:05}")
 }
 
 async fn register(server: &Server, devices: &[DeviceId]) -> anyhow::Result<()> {

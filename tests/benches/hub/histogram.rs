@@ -30,6 +30,11 @@ impl Histogram {
         }
     }
 
+    /// How many were counted.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The latency that the share `quantile` of all did not exceed, to 3 %.
     pub(crate) fn quantile(&self, quantile: f64) -> Duration {
         let wanted = (self.count as f64 * quantile).ceil() as u64;

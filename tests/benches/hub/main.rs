@@ -1,13 +1,14 @@
-//! The hub as a whole, beside mosquitto and rumqttd in the same run.
+//! The hub as a whole, beside mosquitto, rumqttd and nginx in the same run.
 //!
 //! ```text
 //! cargo build --release -p gateway
 //! cargo build --release --manifest-path tests/peers/Cargo.toml     # rumqttd, if it is to be compared
-//! cargo bench -p tests --bench hub -- [ROW…] [--seconds N] [--windows N] [--peers mosquitto,rumqttd|none] [--bin DIR]
+//! cargo bench -p tests --bench hub -- [ROW…] [--seconds N] [--windows N] [--peers mosquitto,rumqttd,nginx|none] [--bin DIR]
 //! ```
 //!
 //! A row is one of `batched` (1), `unbatched` (2), `single` (3), `connect` (4), `idle` (5),
-//! `counts`, `consume` and `consumers`; all of them unless some are named. `docs/benchmarks.md` says what each measures.
+//! `counts`, `consume`, `consumers`, `https`, `commands` and `methods`; all of them unless some are
+//! named. `docs/benchmarks.md` says what each measures.
 //! Nothing here passes or fails: the machine decides the figures, their ratios are what counts.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
@@ -17,12 +18,18 @@ mod client;
 mod consumer;
 mod fleet;
 mod histogram;
+mod http1;
+mod http2;
+mod links;
 mod load;
 mod process;
 mod raw_sync;
 mod report;
 mod rows;
 mod server;
+mod service_load;
+mod web_load;
+mod workload;
 
 use arguments::Arguments;
 use rows::Bench;

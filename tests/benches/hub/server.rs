@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use certs::issue::Issuer;
 use hubctl::DataDirectory;
 use model::Clock;
@@ -14,6 +14,7 @@ use model::Clock;
 use crate::process::Process;
 
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
+const NGINX: &str = "/usr/sbin/nginx";
 const RUMQTTD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/target/release/rumqttd-peer");
 /// How long the certificates of peers are valid.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -28,6 +29,8 @@ pub(crate) enum Kind {
     },
     Mosquitto,
     Rumqttd,
+    /// Answers every request with 204 and does nothing else.
+    Nginx,
 }
 
 impl fmt::Display for Kind {
@@ -36,6 +39,7 @@ impl fmt::Display for Kind {
             Self::Isthmus { name, .. } => name,
             Self::Mosquitto => "mosquitto",
             Self::Rumqttd => "rumqttd",
+            Self::Nginx => "nginx",
         })
     }
 }
@@ -46,6 +50,7 @@ impl Kind {
             Self::Isthmus { binaries, .. } => binaries.join("isthmus"),
             Self::Mosquitto => MOSQUITTO.into(),
             Self::Rumqttd => RUMQTTD.into(),
+            Self::Nginx => NGINX.into(),
         }
     }
 
@@ -56,6 +61,7 @@ impl Kind {
             Self::Isthmus { .. } => "cargo build --release -p gateway",
             Self::Mosquitto => "apt install mosquitto",
             Self::Rumqttd => "cargo build --release --manifest-path tests/peers/Cargo.toml",
+            Self::Nginx => "apt install nginx-light",
         };
         (!program.exists()).then(|| format!("{} is not there: {remedy}", program.display()))
     }
@@ -65,7 +71,7 @@ impl Kind {
 pub(crate) struct Server {
     pub(crate) kind: Kind,
     pub(crate) process: Process,
-    /// Where it speaks MQTT over TLS.
+    /// Where it speaks MQTT over TLS; nginx speaks HTTPS there.
     pub(crate) address: SocketAddr,
     /// Signs the certificates of its devices.
     pub(crate) issuer: Issuer,
@@ -84,7 +90,7 @@ impl Server {
         fs::create_dir_all(directory)?;
         let server = match kind {
             Kind::Isthmus { .. } => Self::start_hub(kind.clone(), directory),
-            Kind::Mosquitto | Kind::Rumqttd => Self::start_peer(kind.clone(), directory),
+            Kind::Mosquitto | Kind::Rumqttd | Kind::Nginx => Self::start_peer(kind.clone(), directory),
         };
         server.with_context(|| format!("{kind}: see {}", log_of(directory).display()))
     }
@@ -117,6 +123,11 @@ impl Server {
                 fs::write(&configuration, mosquitto_configuration(address, directory))?;
                 vec!["-c".to_owned(), path(&configuration)?.into()]
             }
+            Kind::Nginx => {
+                let configuration = directory.join("nginx.conf");
+                fs::write(&configuration, nginx_configuration(address, directory))?;
+                vec!["-p".to_owned(), path(directory)?.into(), "-e".into(), "stderr".into(), "-c".into(), path(&configuration)?.into()]
+            }
         };
         let mut process = Process::start(&kind.program(), &arguments, &log_of(directory))?;
         process.wait_until(|| TcpStream::connect(address).is_ok())?;
@@ -127,6 +138,18 @@ impl Server {
     /// Whether it is the hub.
     pub(crate) fn is_hub(&self) -> bool {
         matches!(self.kind, Kind::Isthmus { .. })
+    }
+
+    /// Where it speaks HTTPS.
+    ///
+    /// # Errors
+    /// When it does not, or has stopped.
+    pub(crate) fn https_address(&self) -> anyhow::Result<SocketAddr> {
+        match self.kind {
+            Kind::Isthmus { .. } => listener(&DataDirectory::new(&self.directory), "https"),
+            Kind::Nginx => Ok(self.address),
+            Kind::Mosquitto | Kind::Rumqttd => bail!("{} speaks no HTTPS", self.kind),
+        }
     }
 
     /// Where the hub answers `/metrics`.
@@ -148,6 +171,24 @@ fn mosquitto_configuration(address: SocketAddr, directory: &Path) -> String {
          cafile {directory}/ca.pem\ncertfile {directory}/server.pem\nkeyfile {directory}/server.key\nrequire_certificate true\n",
         address.port(),
         address.ip(),
+    )
+}
+
+/// One process and thread, so that none of its time is missed and none goes to waking others; no
+/// log, no limit on what a connection may ask, bodies read and thrown away.
+fn nginx_configuration(address: SocketAddr, directory: &Path) -> String {
+    let directory = directory.display();
+    let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|name| format!("{name}_temp_path {directory}/{name}; "));
+    format!(
+        "daemon off; master_process off; pid {directory}/nginx.pid; error_log stderr;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{ access_log off; tcp_nodelay on; keepalive_requests 1000000000; keepalive_timeout 1h; {}\n\
+         server {{ listen {address} ssl http2; server_name localhost;\n\
+         ssl_certificate {directory}/server.pem; ssl_certificate_key {directory}/server.key;\n\
+         ssl_client_certificate {directory}/ca.pem; ssl_verify_client on;\n\
+         ssl_protocols TLSv1.3; ssl_session_tickets off;\n\
+         location / {{ return 204; }} }} }}\n",
+        paths.concat(),
     )
 }
 

@@ -4,11 +4,14 @@
 use std::ffi::OsString;
 use std::time::Instant;
 
+use reqwest::Method;
+
 use super::promises::{DEVICE, Promises};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;
 use crate::support::machine::{LoopMount, injecting, is_installed, missing_for_injection, offers};
 use crate::support::packets::telemetry_topic;
+use crate::support::web_device::{Http, WebDevice};
 
 /// Messages on their way when the power goes.
 const UNDER_WAY: u16 = 500;
@@ -79,7 +82,8 @@ async fn on_xfs_everything_acknowledged_is_there() {
     }
 }
 
-/// The test of the test: with syncs that do nothing, a power cut takes acknowledged messages away.
+/// The test of the test: with syncs that do nothing, a power cut takes acknowledged messages away
+/// and brings back what was completed.
 #[tokio::test]
 async fn without_syncs_the_method_sees_the_loss() {
     if !offers(LoopMount::missing("ext4").or(missing_for_injection())) {
@@ -88,12 +92,17 @@ async fn without_syncs_the_method_sees_the_loss() {
     let mut machine = Machine::start("ext4", &[]);
     let service = machine.hub.service();
     service.register(DEVICE).await;
+    service.send_command(DEVICE, "m", "once").await;
     machine.hub.terminate();
     assert!(machine.hub.wait().success());
     machine.hub.try_start(&injecting("fdatasync,fsync:retval=0")).unwrap_or_else(|ended| panic!("{}", ended.log));
     let mut device = Device::connected(&machine.hub, DEVICE).await;
     device.publish_acknowledged(&telemetry_topic(DEVICE), "only in the page cache").await;
+    let web = WebDevice::certified(&machine.hub, DEVICE, Http::One);
+    let command = web.ask(Method::GET, "/messages/devicebound").await;
+    assert_eq!(web.ask(Method::DELETE, &format!("/messages/devicebound/{}", command.lock())).await.status, 204);
     machine.lose_power();
     machine.hub.restart();
     assert_eq!(machine.hub.service().events().await.bodies(DEVICE), [""; 0]);
+    assert_eq!(machine.hub.service().commands(DEVICE).await, ["m"]);
 }

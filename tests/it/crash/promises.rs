@@ -5,6 +5,7 @@ use mqtt_proto::wire::{Packet, Publish, QoS};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::settlements::Settlements;
 use crate::support::certificates::client_tls;
 use crate::support::deadline::{SOON, wait_until};
 use crate::support::device::Device;
@@ -36,6 +37,8 @@ pub(super) struct Promises {
     completed: Vec<String>,
     /// Commands that the device has acknowledged, with an outcome that nobody has seen.
     completing: Vec<String>,
+    /// Those of a device over HTTPS, and feedback.
+    settlements: Settlements,
     devices: Vec<String>,
     /// Where a consumer group stands.
     committed: i64,
@@ -45,6 +48,8 @@ pub(super) struct Promises {
     pub(super) large: usize,
     /// Older messages may be gone when those that are there take so many bytes.
     pub(super) retained_bytes: Option<usize>,
+    /// Whether the job settles commands over HTTPS, too, and feedback is looked at.
+    pub(super) settles: bool,
     /// Makes what is written in one job different from what the jobs before wrote.
     job: u64,
 }
@@ -59,11 +64,13 @@ impl Promises {
             commands: Vec::new(),
             completed: Vec::new(),
             completing: Vec::new(),
+            settlements: Settlements::default(),
             devices: Vec::new(),
             committed: -1,
             subscribed: false,
             large: 0,
             retained_bytes: None,
+            settles: true,
             job: 0,
         }
     }
@@ -75,6 +82,7 @@ impl Promises {
             commands: self.commands.clone(),
             completed: self.completed.clone(),
             completing: self.completing.clone(),
+            settlements: self.settlements.clone(),
             devices: self.devices.clone(),
             ..*self
         }
@@ -102,6 +110,9 @@ impl Promises {
         }
         self.change_twin(&mut device, &service).await?;
         self.settle_commands(&mut device, &service).await?;
+        if self.settles {
+            self.settlements.work(hub).await?;
+        }
         self.commit_offsets(hub).await?;
         self.register(&service, &format!("made-{}", self.job)).await
     }
@@ -161,12 +172,18 @@ impl Promises {
         Some(())
     }
 
-    /// Sends two commands and completes one.
+    /// Makes feedback readable that has not been until now.
+    pub(super) async fn gather_feedback(&mut self, hub: &HubProcess) {
+        self.settlements.gather_feedback(&hub.service()).await;
+    }
+
+    /// Sends two commands and completes one. The hub answers no PUBACK: what it promises begins
+    /// when the service no longer finds the command in the queue.
     async fn settle_commands(&mut self, device: &mut Device, service: &Service) -> Option<()> {
         let path = format!("{}/commands", identity_path(DEVICE));
         for number in 0..2 {
             let id = format!("{}-{number}", self.job);
-            let body = json!({"body": id, "messageId": id});
+            let body = json!({"body": id, "messageId": id, "ack": "full"});
             succeeded(service.try_ask(Method::POST, &path, None, Some(&body)).await)?;
             self.commands.push(id);
         }
@@ -232,6 +249,10 @@ impl Promises {
         }
         for id in &self.completed {
             assert!(!waiting.contains(id), "{situation}: the completed command {id} is back");
+        }
+        if self.settles {
+            let gone: Vec<_> = self.completing.iter().filter(|id| !waiting.contains(id)).collect();
+            self.settlements.assert_kept(hub, &gone, situation).await;
         }
         self.assert_session_kept(hub, situation).await;
         self.assert_goes_on(&service, situation).await;

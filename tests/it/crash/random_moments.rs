@@ -8,11 +8,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::settlements::Settlements;
 use crate::support::certificates::client_tls;
 use crate::support::deadline::{SOON, wait_for, wait_until};
 use crate::support::device::Device;
 use crate::support::fleet::{Fleet, verify};
-use crate::support::hub::HubProcess;
+use crate::support::hub::{HubProcess, signal_of};
 use crate::support::packets::connect;
 use crate::support::service::{Service, twin_path};
 
@@ -141,4 +142,27 @@ async fn under_load_nothing_acknowledged_is_lost() {
     verify(&hub, scratch.path(), &ledger, "in the end").await;
     let (messages, changes) = (ledger.lines().count(), reported.list().len() + desired.list().len());
     println!("{ROUNDS} kills, {messages} messages and {changes} changes of twins acknowledged, {:.1?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn settled_commands_stay_settled_and_their_senders_are_told() {
+    let began = Instant::now();
+    let mut random = Random::seeded();
+    println!("ISTHMUS_TEST_SEED={}", random.0);
+    let mut hub = HubProcess::start();
+    let mut settlements = Settlements::default();
+    settlements.work(&hub).await.expect("the job");
+    for round in 1..=ROUNDS {
+        let (pid, moment) = (hub.pid().to_string(), Duration::from_millis(random.below(MOMENTS)));
+        let killing = std::thread::spawn(move || {
+            std::thread::sleep(moment);
+            Command::new("kill").args(["-KILL", &pid]).status().expect("kill")
+        });
+        while settlements.work(&hub).await.is_some() {}
+        assert!(killing.join().expect("no panic").success());
+        assert_eq!(signal_of(hub.wait()), Some(9), "{}", hub.log());
+        hub.restart();
+        settlements.assert_kept(&hub, &[], &format!("round {round}")).await;
+    }
+    println!("{ROUNDS} kills, {} commands, {:.1?}", settlements.len(), began.elapsed());
 }

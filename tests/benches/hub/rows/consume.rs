@@ -27,6 +27,7 @@ use crate::process::processor_time;
 use crate::raw_sync::ZeroWritten;
 use crate::report::{Series, headline, microseconds};
 use crate::server::{Kind, Server};
+use crate::workload::Workload as _;
 
 /// What `events` has when nobody says otherwise.
 const PARTITIONS: i32 = 4;
@@ -89,12 +90,12 @@ fn cost(bench: &Bench, server: &Server) -> anyhow::Result<()> {
     for _ in 0..bench.windows {
         let sample = || processor_time(server.process.id(), None);
         let seen = load.run(WARM_UP, bench.window, sample)?;
-        alone.push(microseconds(seen.after.saturating_sub(seen.before)) / seen.messages as f64);
+        alone.push(microseconds(seen.after.saturating_sub(seen.before)) / seen.done as f64);
         let follower = Follower::start(server)?;
         let read = || Ok((processor_time(server.process.id(), None)?, follower.records.load(Ordering::Relaxed)));
         let seen = load.run(WARM_UP, bench.window, read)?;
-        followed.push(microseconds(seen.after.0.saturating_sub(seen.before.0)) / seen.messages as f64);
-        lag.push((seen.after.1 - seen.before.1) as f64 / seen.messages as f64);
+        followed.push(microseconds(seen.after.0.saturating_sub(seen.before.0)) / seen.done as f64);
+        lag.push((seen.after.1 - seen.before.1) as f64 / seen.done as f64);
         follower.stop()?;
     }
     println!("  20 x 64, server CPU µs/msg: {alone:.2} alone, {followed:.2} with a consumer that follows (it read {lag:.2} of what came)");

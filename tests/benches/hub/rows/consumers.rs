@@ -12,6 +12,7 @@ use crate::load::Load;
 use crate::process::processor_time;
 use crate::report::headline;
 use crate::server::{Kind, Server};
+use crate::workload::Workload as _;
 
 const WAITING: usize = 1_000;
 const STUCK: usize = 50;
@@ -61,7 +62,7 @@ fn stuck(bench: &Bench, server: &Server) -> anyhow::Result<()> {
     let mut load = Load::connect(server, &logins, 64)?;
     let rate = |load: &mut Load| -> anyhow::Result<f64> {
         let seen = load.run(WARM_UP, bench.window, || Ok(()))?;
-        Ok(seen.messages as f64 / seen.elapsed.as_secs_f64())
+        Ok(seen.done as f64 / seen.elapsed.as_secs_f64())
     };
     let alone = rate(&mut load)?;
     let before = settled_kilobytes(server)?;

@@ -17,6 +17,7 @@ use crate::load::Load;
 use crate::process::Process;
 use crate::report::headline;
 use crate::server::Server;
+use crate::workload::Workload as _;
 
 const STRACE: &str = "/usr/bin/strace";
 /// System calls shown, the most frequent first.
@@ -68,7 +69,7 @@ impl Counters {
 
 fn count(server: &Server, load: &mut Load, window: Duration) -> anyhow::Result<()> {
     let seen = load.run(WARM_UP, window, || Counters::read(server))?;
-    let messages = seen.messages as f64;
+    let messages = seen.done as f64;
     let each = |count: fn(&Counters) -> f64| (count(&seen.after) - count(&seen.before)) / messages;
     println!("  messages a second        {:>10.0}", messages / seen.elapsed.as_secs_f64());
     println!("  messages a sync          {:>10.1}", 1.0 / each(|counters| counters.syncs));
@@ -111,9 +112,9 @@ fn trace(server: &Server, load: &mut Load, directory: &Path) -> anyhow::Result<(
     let mut calls: Vec<(f64, &str)> = text.lines().filter_map(call).collect();
     calls.sort_by(|(one, _), (other, _)| other.total_cmp(one));
     let all: f64 = calls.iter().map(|(count, _)| count).sum();
-    println!("  system calls a message   {:>10.3}", all / seen.messages as f64);
+    println!("  system calls a message   {:>10.3}", all / seen.done as f64);
     for (count, name) in calls.into_iter().take(SHOWN) {
-        println!("    {name:<22} {:>10.4}", count / seen.messages as f64);
+        println!("    {name:<22} {:>10.4}", count / seen.done as f64);
     }
     Ok(())
 }
