@@ -50,7 +50,7 @@ pub(super) fn take(frame: &mut Bytes, api: Api) -> Result<RequestHeader, HeaderC
     // The length of the client id is never compact, and it is absent from nothing but bad frames.
     let client_id = walk.text(false).ok_or(HeaderCutShort)?;
     let client_id = client_id.map(std::str::from_utf8).transpose().map_err(|_| HeaderCutShort)?;
-    let client_id = client_id.map(|text| shortened(text));
+    let client_id = client_id.map(shortened);
     if api.is_flexible(version) {
         walk.tagged_fields().ok_or(HeaderCutShort)?;
     }
