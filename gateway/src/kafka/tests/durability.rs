@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use event_log::{DirectoryLock, Disk, DiskFile, RealDisk};
 use futures_util::FutureExt as _;
@@ -182,7 +183,7 @@ async fn who_hangs_up_does_not_wait_for_the_groups_that_it_has_deleted() {
     let names = ["g", "h", "i"].map(|name| GroupName(StrBytes::from_static_str(name)));
     client.send(Api::DeleteGroups.key(), 2, &DeleteGroupsRequest::default().with_groups_names(names.to_vec())).await;
     held.met().await;
-    client.hang_up().await;
+    tokio::time::timeout(Duration::from_secs(20), client.hang_up()).await.expect("while the disk is held");
     drop(held);
 }
 
