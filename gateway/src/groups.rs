@@ -9,6 +9,7 @@
 //! An offset names its event hub by number, which is never given again: what a deleted event hub
 //! leaves behind is nobody else's, and upkeep clears it away.
 
+mod coordinating;
 mod coordinator;
 mod listing;
 mod offsets;
@@ -17,6 +18,7 @@ mod record;
 mod store;
 mod table;
 mod upkeep;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -25,12 +27,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_log::{EventHubDefinition, EventLog, Retention};
-use kafka_proto::group::{
-    Caller, GroupError, GroupId, GroupView, JoinRefused, JoinRequest, Joined, Leaver, Reply, SyncRequest, Synced, Token,
-};
+use kafka_proto::group::{Caller, GroupError, GroupId, GroupView, JoinRefused, JoinRequest, Joined, Leaver, Reply, SyncRequest, Synced};
 use model::Clock;
 use model::partition::PartitionCount;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::drain::Drain;
@@ -140,30 +140,42 @@ impl Groups {
         Ok(groups)
     }
 
-    /// JoinGroup: waits until the group's next generation begins, or has begun. Dropped half-way,
-    /// the member has its session timeout to come back.
+    /// JoinGroup, done at once; the answer waits until the group's next generation begins, or has
+    /// begun. Dropped half-way, the member has its session timeout to come back.
     ///
     /// # Errors
     /// [`JoinRefused`]
-    pub(crate) async fn join(&self, group: &GroupId, request: JoinRequest) -> Result<Joined, JoinRefused> {
+    pub(crate) fn join<'a>(
+        &'a self,
+        group: &'a GroupId,
+        request: JoinRequest,
+    ) -> impl Future<Output = Result<Joined, JoinRefused>> + use<'a> {
         let asked_with = request.member_id.clone();
-        let parked = self.coordinator().join(group, now(), request);
-        let refuse = |error| JoinRefused { member_id: asked_with, error };
-        match self.parked(group, parked.map_err(refuse.clone())?).await {
-            Some(Reply::Join(outcome)) => outcome,
-            Some(Reply::Sync(_)) | None => Err(refuse(GroupError::CoordinatorNotAvailable)),
+        let parked = self.coordinator().join(group, now(), request).map(|parked| self.parked(group, parked));
+        async move {
+            let refuse = |error| JoinRefused { member_id: asked_with, error };
+            match parked.map_err(refuse.clone())?.reply().await {
+                Some(Reply::Join(outcome)) => outcome,
+                Some(Reply::Sync(_)) | None => Err(refuse(GroupError::CoordinatorNotAvailable)),
+            }
         }
     }
 
-    /// SyncGroup: waits until the leader has assigned.
+    /// SyncGroup, done at once; the answer waits until the leader has assigned.
     ///
     /// # Errors
     /// [`GroupError`]
-    pub(crate) async fn sync(&self, group: &GroupId, request: SyncRequest<'_>) -> Result<Synced, GroupError> {
-        let parked = self.coordinator().sync(group, now(), request)?;
-        match self.parked(group, parked).await {
-            Some(Reply::Sync(outcome)) => outcome,
-            Some(Reply::Join(_)) | None => Err(GroupError::CoordinatorNotAvailable),
+    pub(crate) fn sync<'a>(
+        &'a self,
+        group: &'a GroupId,
+        request: SyncRequest<'_>,
+    ) -> impl Future<Output = Result<Synced, GroupError>> + use<'a> {
+        let parked = self.coordinator().sync(group, now(), request).map(|parked| self.parked(group, parked));
+        async move {
+            match parked?.reply().await {
+                Some(Reply::Sync(outcome)) => outcome,
+                Some(Reply::Join(_)) | None => Err(GroupError::CoordinatorNotAvailable),
+            }
         }
     }
 
@@ -204,68 +216,9 @@ impl Groups {
         self.coordinator().view(group).or_else(|| has_offsets.then(coordinator::empty_view))
     }
 
-    async fn parked(&self, group: &GroupId, (token, answer): (Token, oneshot::Receiver<Reply>)) -> Option<Reply> {
-        let mut waiting = Waiting { groups: self, group, token, is_answered: false };
-        let reply = answer.await.ok();
-        waiting.is_answered = true;
-        reply
-    }
-
     /// No change of what is stored comes between while this is held.
     fn staging(&self) -> MutexGuard<'_, ()> {
         self.inner.staging.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn coordinator(&self) -> Coordinating<'_> {
-        // A panic in the middle of a transition is a defect; members then go by their timeouts.
-        let guard = self.inner.coordinator.lock().unwrap_or_else(PoisonError::into_inner);
-        Coordinating { guard, inner: &self.inner }
-    }
-}
-
-/// The coordinator for a moment; whoever has to act on what was done is told at its end.
-struct Coordinating<'a> {
-    guard: MutexGuard<'a, Coordinator>,
-    inner: &'a Inner,
-}
-
-impl std::ops::Deref for Coordinating<'_> {
-    type Target = Coordinator;
-    fn deref(&self) -> &Coordinator {
-        &self.guard
-    }
-}
-
-impl std::ops::DerefMut for Coordinating<'_> {
-    fn deref_mut(&mut self) -> &mut Coordinator {
-        &mut self.guard
-    }
-}
-
-impl Drop for Coordinating<'_> {
-    fn drop(&mut self) {
-        if self.guard.take_rescheduled() {
-            self.inner.rescheduled.notify_one();
-        }
-        if self.guard.has_emptied() {
-            self.inner.emptied.notify_one();
-        }
-    }
-}
-
-/// A request that waits; dropped unanswered, the group forgets it.
-struct Waiting<'a> {
-    groups: &'a Groups,
-    group: &'a GroupId,
-    token: Token,
-    is_answered: bool,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            self.groups.coordinator().forget(self.group, now(), self.token);
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use certs::judge::{Judge, PinnedOperator, TrustSnapshot, TrustedCa};
-use event_log::{EventLog, RealDisk, RecoveryReport};
+use event_log::{Disk, EventLog, RealDisk, RecoveryReport};
 use model::api::CaState;
 use model::{Clock, Epoch, EventHubName};
 use routes::RouteTable;
@@ -126,12 +126,26 @@ impl Hub {
     /// # Errors
     /// [`HubOpenError`] names the file.
     pub(crate) async fn open(settings: HubSettings, clock: Clock, metrics: Metrics, drain: Drain) -> Result<Arc<Self>, HubOpenError> {
+        Self::open_on(Arc::new(RealDisk), settings, clock, metrics, drain).await
+    }
+
+    /// The same with the event log on another disk.
+    ///
+    /// # Errors
+    /// As [`Hub::open`].
+    pub(crate) async fn open_on(
+        disk: Arc<dyn Disk>,
+        settings: HubSettings,
+        clock: Clock,
+        metrics: Metrics,
+        drain: Drain,
+    ) -> Result<Arc<Self>, HubOpenError> {
         let database = settings.data_dir.join("hub.db");
         let twins = Twins::open(&database, clock.clone(), settings.twins.clone())
             .await
             .map_err(|source| HubOpenError::Twins { path: database, source })?;
         let hubs = twins.event_hubs().await?;
-        let (log, report) = open_log(&settings, &clock, &hubs).await?;
+        let (log, report) = open_log(disk, &settings, &clock, &hubs).await?;
         let event_hubs = EventHubs::open(twins.clone(), log.clone(), drain.clone(), &report.undefined_hubs).await?;
         let groups = Groups::open(log.clone(), event_hubs.clone(), clock.clone(), &drain, groups::Settings::default()).await?;
         let files = Files::open(&settings.data_dir.join("files"), settings.files.clone(), twins.clone(), clock.clone()).await?;
@@ -218,12 +232,17 @@ impl Hub {
 }
 
 /// Recovery reads the disk for as long as it takes, so it runs beside the runtime.
-async fn open_log(settings: &HubSettings, clock: &Clock, hubs: &[EventHub]) -> Result<(EventLog, RecoveryReport), HubOpenError> {
+async fn open_log(
+    disk: Arc<dyn Disk>,
+    settings: &HubSettings,
+    clock: &Clock,
+    hubs: &[EventHub],
+) -> Result<(EventLog, RecoveryReport), HubOpenError> {
     let path = settings.data_dir.join("log");
     let definitions: Vec<_> = hubs.iter().map(event_hubs::definition).chain([groups::internal_event_hub()]).collect();
     let (config, clock) = (settings.log, clock.clone());
     let directory = path.clone();
-    let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, Arc::new(RealDisk), config, clock, &definitions));
+    let opening = tokio::task::spawn_blocking(move || EventLog::open(&directory, disk, config, clock, &definitions));
     let opened = opening.await.map_err(|_| HubOpenError::Panicked)?;
     let (log, report) = opened.map_err(|source| HubOpenError::Log { path, source })?;
     tracing::info!(?report, "event log recovered");

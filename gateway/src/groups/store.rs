@@ -8,7 +8,8 @@
 //! replays the log from the first piece on arrives at the same table, and what lies before it can
 //! be released.
 
-use std::collections::{HashMap, VecDeque};
+mod state;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use event_log::{AppendPermit, Batch, EventLog, Origin, ReadError, StageError, Start, Ticket, UnknownPartition};
@@ -18,8 +19,9 @@ use thiserror::Error;
 use tokio::sync::Notify;
 
 use super::record::{Change, Committed, OffsetKey, UnreadableRecord, batch_of, decode};
-use super::table::{Before, Cursor, Table};
+use super::table::Cursor;
 use crate::event_hubs::INTERNAL;
+use state::{Pending, State};
 
 /// The only partition of the internal event hub.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
@@ -28,13 +30,8 @@ pub(super) const PARTITION: PartitionId = PartitionId(0);
 const PIECE_BYTES: usize = 8 * 1024;
 /// What a piece takes of the log's budget at most.
 const PIECE_PERMIT_BYTES: usize = 16 * 1024;
-/// Below this the log is not worth shortening.
-const COMPACTED_BYTES_MIN: usize = 1024 * 1024;
 /// Read at once at the start.
 const REPLAY_BYTES: usize = 1024 * 1024;
-/// Where damage may have taken the record of a block along, ids go on far behind any that it can
-/// have allowed.
-const PRODUCER_IDS_SKIPPED: i64 = 1 << 32;
 
 /// Why the hub's memory of consumer groups cannot be read.
 #[derive(Debug, Error)]
@@ -72,22 +69,6 @@ pub(super) struct Store {
     state: Mutex<State>,
     /// Told when the log has grown enough to be shortened.
     pub(super) grown: Notify,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    table: Table,
-    /// Staged and perhaps not durable, in order.
-    pending: VecDeque<Pending>,
-    /// Bytes staged since the last copy of the table was begun.
-    written: usize,
-}
-
-#[derive(Debug)]
-struct Pending {
-    ticket: Ticket,
-    /// Of each change, in order.
-    before: Vec<Before>,
 }
 
 /// Changes with their room in the log.
@@ -266,49 +247,6 @@ impl Store {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.settle();
         state
-    }
-}
-
-impl State {
-    /// Damage may have taken along which ids were given out.
-    fn skip_producer_ids(&mut self) {
-        let skipped = self.table.next_producer_id().saturating_add(PRODUCER_IDS_SKIPPED);
-        self.table.apply(Change::ProducerIds(skipped));
-    }
-
-    fn is_compaction_due(&self) -> bool {
-        self.written > COMPACTED_BYTES_MIN.max(4 * self.table.bytes())
-    }
-
-    /// What became durable by now is visible, what was refused is taken back.
-    fn settle(&mut self) {
-        while let Some(outcome) = self.pending.front().and_then(|front| front.ticket.try_get()) {
-            if outcome.is_err() {
-                return self.take_back();
-            }
-            self.pending.pop_front();
-        }
-    }
-
-    /// The log refuses everything that is not durable at once, so all that is pending was refused.
-    fn take_back(&mut self) {
-        while let Some(refused) = self.pending.pop_back() {
-            refused.before.into_iter().rev().for_each(|before| self.table.take_back(before));
-        }
-    }
-
-    /// Offsets that pending changes touched, as each was before, in order.
-    fn touched(&self) -> impl Iterator<Item = &(OffsetKey, Option<Committed>)> {
-        self.pending.iter().flat_map(|pending| &pending.before).flat_map(|before| &before.offsets)
-    }
-
-    /// Offsets that are about to change, as they are for now.
-    fn replaced(&self) -> HashMap<&OffsetKey, Option<&Committed>> {
-        let mut replaced = HashMap::new();
-        for (key, before) in self.touched() {
-            replaced.entry(key).or_insert(before.as_ref());
-        }
-        replaced
     }
 }
 

@@ -99,6 +99,32 @@ async fn a_copy_of_the_state_stands_for_all_that_lies_before_it() {
 }
 
 #[tokio::test]
+async fn the_internal_event_hub_is_shortened_by_itself() {
+    let hub = TestHub::open().await;
+    let (events, groups) = (events(&hub), hub.hub.groups.clone());
+    let note = "n".repeat(OFFSET_METADATA_BYTES_MAX);
+    let internal = || groups.inner.log.partition(INTERNAL, store::PARTITION).expect("defined");
+    let mut number = 0;
+    while internal().first == SequenceNumber::FIRST {
+        number += 1;
+        assert!(number < 200, "40 MiB were written, and nothing was released");
+        let commit = |name: u32| {
+            let offsets = (0..4).map(|partition| NewOffset { metadata: note.as_str().into(), ..at(events, partition, number) });
+            let (groups, name, offsets) = (&groups, group(&format!("group {name}")), offsets.collect());
+            async move { groups.commit(&name, &NOBODY, offsets).await }
+        };
+        for committed in futures_util::future::join_all((0..50).map(commit)).await {
+            committed.expect("committed");
+        }
+    }
+    drop(groups);
+    let hub = hub.reopened(|_| ()).await;
+    for name in 0..50 {
+        assert_eq!(committed(&hub, &format!("group {name}")), [0, 1, 2, 3].map(|partition| (partition, number)));
+    }
+}
+
+#[tokio::test]
 async fn members_join_sync_and_commit_and_only_they_do() {
     let hub = TestHub::open().await;
     let (events, groups, g) = (events(&hub), hub.hub.groups.clone(), group("g"));

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use certs::judge::{AuthGrant, ClaimedIdentity, Evidence};
 use certs::token;
-use event_log::Origin as Producer;
+use event_log::{Disk, Origin as Producer, RealDisk};
 use http_body_util::BodyExt as _;
 use model::{Clock, Policy, Rights, Secret, Timestamp};
 use serde_json::Value;
@@ -55,8 +55,13 @@ fn key() -> Secret {
 
 impl TestHub {
     pub(crate) async fn open() -> Self {
+        Self::open_on(Arc::new(RealDisk)).await
+    }
+
+    /// A hub whose event log is on this disk.
+    pub(crate) async fn open_on(disk: Arc<dyn Disk>) -> Self {
         let clock = Clock::manual(Timestamp::parse_rfc3339("2026-01-01T00:00:00Z").expect("a date"));
-        let hub = Self::open_in(tempfile::tempdir().expect("a directory"), clock, FileSettings::default()).await;
+        let hub = Self::open_in(disk, tempfile::tempdir().expect("a directory"), clock, FileSettings::default()).await;
         hub.create_policies().await;
         hub
     }
@@ -68,7 +73,7 @@ impl TestHub {
         let opened = Self::open().await;
         opened.hub.close().await;
         drop(opened.hub);
-        Self::open_in(opened.directory, opened.clock, files).await
+        Self::open_in(Arc::new(RealDisk), opened.directory, opened.clock, files).await
     }
 
     /// Closes the hub, lets `meddle` have its directory, and opens it again.
@@ -77,10 +82,10 @@ impl TestHub {
         self.hub.close().await;
         drop(self.hub);
         meddle(self.directory.path());
-        Self::open_in(self.directory, self.clock, files).await
+        Self::open_in(Arc::new(RealDisk), self.directory, self.clock, files).await
     }
 
-    async fn open_in(directory: TempDir, clock: Clock, files: FileSettings) -> Self {
+    async fn open_in(disk: Arc<dyn Disk>, directory: TempDir, clock: Clock, files: FileSettings) -> Self {
         let settings = HubSettings {
             data_dir: directory.path().to_owned(),
             host_names: vec![HOST.to_owned()],
@@ -91,7 +96,7 @@ impl TestHub {
             kafka_advertised: None,
             files,
         };
-        let hub = Hub::open(settings, clock.clone(), Metrics::new(), Drain::new()).await.expect("a hub");
+        let hub = Hub::open_on(disk, settings, clock.clone(), Metrics::new(), Drain::new()).await.expect("a hub");
         Self { hub, clock, directory }
     }
 

@@ -14,7 +14,8 @@ use model::limits::HANDSHAKE_TIMEOUT;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::connection::IDLE_TIMEOUT;
+use super::budget::Share;
+use super::connection::{IDLE_TIMEOUT, Received};
 use super::frames::{FrameError, FrameReader, FrameWriter};
 use super::session::{Advertised, Session};
 use super::{connection, reason};
@@ -29,7 +30,7 @@ const PLAIN: &str = "PLAIN";
 pub(super) struct Admitted {
     pub(super) session: Session,
     /// A request it has sent already, which the certificate alone was enough for.
-    pub(super) first: Option<Incoming>,
+    pub(super) first: Option<Received>,
 }
 
 /// Why a peer was not let in.
@@ -144,8 +145,9 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
         loop {
             let bytes_max = if operator.is_some() { connection::FRAME_BYTES_MAX } else { STRANGER_FRAME_BYTES_MAX };
             let length = reader.length(bytes_max).await?;
-            let budgets = &self.hub.kafka;
-            let _share = if operator.is_some() { budgets.request(length).await } else { budgets.stranger(length).await };
+            // A stranger's frame is less than its TLS session takes, and waits for nobody: silent
+            // strangers keep no one from logging in.
+            let share = if operator.is_some() { self.hub.kafka.request(length).await } else { Share::none() };
             let incoming = wire::request(reader.body(length).await?)?;
             let (header, body) = match incoming {
                 Incoming::UnknownApiVersions { correlation_id } => {
@@ -155,7 +157,7 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
                 Incoming::Request { header, body } if header.api.is_open_to_strangers() => (header, body),
                 Incoming::Request { ref header, .. } | Incoming::OldProduce { ref header, .. } => {
                     let Some(grant) = operator else { return Err(Refusal::Unauthenticated(header.api)) };
-                    return Ok(Admitted { session: self.session(grant), first: Some(incoming) });
+                    return Ok(Admitted { session: self.session(grant), first: Some(Received { incoming, length, share }) });
                 }
             };
             if let Some(grant) = self.answer(&header, &body).await? {
@@ -195,8 +197,8 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
     }
 
     async fn authenticate(&mut self, header: &RequestHeader, body: &Bytes) -> Result<EventHubGrant, Refusal> {
-        let request: SaslAuthenticateRequest = wire::decode(header, body)?;
-        match self.judge(&request.auth_bytes) {
+        let judged = self.judge(&wire::decode::<SaslAuthenticateRequest>(header, body)?.auth_bytes);
+        match judged {
             Ok(grant) => {
                 self.send(header, &SaslAuthenticateResponse::default()).await?;
                 Ok(grant)

@@ -1,17 +1,27 @@
 //! Memory for requests and answers, over all connections of the endpoint.
+//!
+//! What a request takes is counted three times: as it was sent, decoded, and as an answer. Shares
+//! are taken in this order, and never a second one of the same budget, so nobody waits in a
+//! circle; and every wait ends, as each share is held by somebody who has to keep a pace
+//! ([`super::frames`]) or a deadline.
 
 use std::sync::Arc;
 
+use kafka_proto::wire::ELEMENT_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes of requests being read or carried out.
 const REQUEST_BYTES: usize = 64 * 1024 * 1024;
-/// Requests up to this size have a budget of their own: a heartbeat does not wait until large
-/// batches have come over slow lines.
-const SMALL_REQUEST: usize = 16 * 1024;
-const SMALL_REQUEST_BYTES: usize = 16 * 1024 * 1024;
-/// The same of peers that have not authenticated, so that they take nothing from those who have.
-const STRANGER_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of the same, decoded, and of answers in the making.
+const DECODED_BYTES: usize = 64 * 1024 * 1024;
+/// Up to this size both have a budget of their own: a heartbeat does not wait until large batches
+/// have come over slow lines.
+const SMALL: usize = 16 * 1024;
+const SMALL_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of answers that wait to be sent, other than events and small ones.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Answers up to this size are not counted, as a connection has but one.
+const SMALL_ANSWER: usize = 64 * 1024;
 /// Bytes of events in answers to fetches, from reading them until they are sent.
 const FETCHED_BYTES: usize = 64 * 1024 * 1024;
 /// A fetch gets at most this part of what is free …
@@ -24,11 +34,18 @@ const EXPANSIONS: usize = 2;
 /// What all connections share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
-    requests: Arc<Semaphore>,
-    small_requests: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+    requests: Tiers,
+    decoded: Tiers,
+    answers: Arc<Semaphore>,
     fetched: Arc<Semaphore>,
     expansions: Arc<Semaphore>,
+}
+
+/// A budget that keeps a part for small amounts.
+#[derive(Debug, Clone)]
+struct Tiers {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// A share of a budget, given back when it is dropped.
@@ -37,13 +54,19 @@ pub(super) struct Share {
     permit: Option<OwnedSemaphorePermit>,
 }
 
+/// What a request holds of the budgets until it is answered.
+#[derive(Debug)]
+pub(super) struct Held {
+    sent: Share,
+    decoded: Share,
+}
+
 impl Default for Budgets {
     fn default() -> Self {
-        let budget = |size| Arc::new(Semaphore::new(size));
         Self {
-            requests: budget(REQUEST_BYTES),
-            small_requests: budget(SMALL_REQUEST_BYTES),
-            strangers: budget(STRANGER_BYTES),
+            requests: Tiers::new(REQUEST_BYTES),
+            decoded: Tiers::new(DECODED_BYTES),
+            answers: budget(ANSWER_BYTES),
             fetched: budget(FETCHED_BYTES),
             expansions: budget(EXPANSIONS),
         }
@@ -53,12 +76,18 @@ impl Default for Budgets {
 impl Budgets {
     /// Waits for room for a request of `bytes`.
     pub(super) async fn request(&self, bytes: usize) -> Share {
-        take(if bytes <= SMALL_REQUEST { &self.small_requests } else { &self.requests }, bytes).await
+        take(self.requests.of(bytes), bytes).await
     }
 
-    /// The same for a peer that has not authenticated.
-    pub(super) async fn stranger(&self, bytes: usize) -> Share {
-        take(&self.strangers, bytes).await
+    /// Waits for room to decode a request of so many elements, which was `sent` with this share.
+    pub(super) async fn decoded(&self, sent: Share, elements: usize) -> Held {
+        let bytes = elements.saturating_mul(ELEMENT_BYTES);
+        Held { sent, decoded: take(self.decoded.of(bytes), bytes).await }
+    }
+
+    /// Waits for room for an answer of `bytes`. The largest go alone.
+    pub(super) async fn answer(&self, bytes: usize) -> Share {
+        take(&self.answers, counted(bytes)).await
     }
 
     /// Waits for room for events: `bytes`, less where many take their time to read, so that those
@@ -68,15 +97,42 @@ impl Budgets {
         take(&self.fetched, bytes.min(fair).max(FETCHED_BYTES_MIN)).await
     }
 
-    /// Bytes that no answer holds.
-    #[cfg(test)]
-    pub(super) fn fetched_free(&self) -> usize {
-        self.fetched.available_permits()
-    }
-
     /// Waits for its turn to decompress a batch.
     pub(super) async fn expansion(&self) -> Share {
         take(&self.expansions, 1).await
+    }
+}
+
+/// What is free, for tests.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Free {
+    pub(super) requests: usize,
+    pub(super) decoded: usize,
+    pub(super) answers: usize,
+    pub(super) fetched: usize,
+}
+
+#[cfg(test)]
+impl Budgets {
+    pub(super) fn free(&self) -> Free {
+        let both = |budget: &Tiers| budget.small.available_permits() + budget.large.available_permits();
+        Free {
+            requests: both(&self.requests),
+            decoded: both(&self.decoded),
+            answers: self.answers.available_permits(),
+            fetched: self.fetched.available_permits(),
+        }
+    }
+}
+
+impl Tiers {
+    fn new(bytes: usize) -> Self {
+        Self { small: budget(SMALL_BYTES), large: budget(bytes) }
+    }
+
+    fn of(&self, bytes: usize) -> &Arc<Semaphore> {
+        if bytes <= SMALL { &self.small } else { &self.large }
     }
 }
 
@@ -91,6 +147,11 @@ impl Share {
         self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 
+    /// Whether it is enough for an answer of `bytes`.
+    pub(super) fn covers_answer(&self, bytes: usize) -> bool {
+        self.amount() >= counted(bytes)
+    }
+
     /// Gives back what is more than `bytes`.
     pub(super) fn shrink(&mut self, bytes: usize) {
         if let Some(permit) = &mut self.permit {
@@ -100,7 +161,28 @@ impl Share {
     }
 }
 
+impl Held {
+    /// For a request that was read into something of `bytes`, and of which nothing else is left.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        self.decoded.shrink(bytes);
+        self.sent.shrink(bytes.saturating_sub(self.decoded.amount()));
+    }
+}
+
+fn budget(size: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(size))
+}
+
+/// What an answer of `bytes` takes of the budget for answers.
+fn counted(bytes: usize) -> usize {
+    if bytes <= SMALL_ANSWER { 0 } else { bytes.min(ANSWER_BYTES) }
+}
+
 async fn take(budget: &Arc<Semaphore>, amount: usize) -> Share {
+    // Whoever waits in line holds up those who want nothing, too.
+    if amount == 0 {
+        return Share::none();
+    }
     let amount = u32::try_from(amount).unwrap_or(u32::MAX);
     // Budgets are never closed.
     Share { permit: Arc::clone(budget).acquire_many_owned(amount).await.ok() }
@@ -118,7 +200,42 @@ mod tests {
         let budgets = Budgets::default();
         let slow: Vec<_> = std::iter::from_fn(|| budgets.request(2 * EVENT_BYTES_MAX).now_or_never()).collect();
         assert_eq!(slow.len(), REQUEST_BYTES / (2 * EVENT_BYTES_MAX));
-        assert!(budgets.request(SMALL_REQUEST).now_or_never().is_some());
+        assert!(budgets.request(SMALL).now_or_never().is_some());
+    }
+
+    #[test]
+    fn what_is_decoded_is_counted_by_elements_until_little_of_it_is_left() {
+        let budgets = Budgets::default();
+        let all = budgets.free();
+        let large = || budgets.decoded(Share::none(), 32 * 1024).now_or_never();
+        let mut held: Vec<_> = std::iter::from_fn(large).collect();
+        assert_eq!((held.len(), all.decoded - budgets.free().decoded), (4, DECODED_BYTES));
+        assert!(budgets.decoded(Share::none(), SMALL / ELEMENT_BYTES).now_or_never().is_some(), "small ones go on");
+        held.iter_mut().for_each(|held| held.shrink(1000));
+        assert_eq!(all.decoded - budgets.free().decoded, 4000);
+    }
+
+    #[test]
+    fn what_is_left_of_a_request_is_counted_whether_texts_or_elements() {
+        let budgets = Budgets::default();
+        let all = budgets.free();
+        let sent = budgets.request(100_000).now_or_never().expect("room");
+        let mut held = budgets.decoded(sent, 2).now_or_never().expect("room");
+        let taken = || (all.requests - budgets.free().requests, all.decoded - budgets.free().decoded);
+        assert_eq!(taken(), (100_000, 2 * ELEMENT_BYTES));
+        held.shrink(2 * ELEMENT_BYTES + 300);
+        assert_eq!(taken(), (300, 2 * ELEMENT_BYTES));
+        held.shrink(10);
+        assert_eq!(taken(), (0, 10));
+    }
+
+    #[test]
+    fn large_answers_wait_and_small_ones_do_not() {
+        let budgets = Budgets::default();
+        let largest = budgets.answer(usize::MAX).now_or_never().expect("alone");
+        assert_eq!(largest.amount(), ANSWER_BYTES);
+        assert!(budgets.answer(SMALL_ANSWER + 1).now_or_never().is_none());
+        assert!(budgets.answer(SMALL_ANSWER).now_or_never().is_some());
     }
 
     #[test]

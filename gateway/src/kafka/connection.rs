@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::authentication::Admitted;
-use super::budget::Share;
+use super::budget::{Held, Share};
 use super::dispatch::{self, Answer};
 use super::frames::{FrameError, FrameReader, FrameWriter};
 use super::session::Session;
@@ -56,12 +56,20 @@ pub(super) enum Ending {
     Stopping,
 }
 
+/// A request as it was read.
+pub(super) struct Received {
+    pub(super) incoming: Incoming,
+    pub(super) length: usize,
+    /// For those bytes.
+    pub(super) share: Share,
+}
+
 /// A request on its way to its answer.
 struct UnderWay {
     header: RequestHeader,
     answer: Answer,
-    /// The request's bytes, its place in the pipeline and its share of that.
-    _held: (Share, OwnedSemaphorePermit, OwnedSemaphorePermit),
+    /// The request's memory, its place in the pipeline and its share of that.
+    _held: (Held, OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 /// Serves requests until the connection ends.
@@ -116,9 +124,9 @@ struct Intake<'a, R> {
 
 impl<R: AsyncRead + Unpin> Intake<'_, R> {
     /// Takes requests until none can follow. What was taken is still to be answered.
-    async fn run(mut self, first: Option<Incoming>) -> Ending {
-        if let Some(incoming) = first
-            && let Err(ending) = self.take(incoming, 0, Share::none()).await
+    async fn run(mut self, first: Option<Received>) -> Ending {
+        if let Some(first) = first
+            && let Err(ending) = self.take(first).await
         {
             return ending;
         }
@@ -139,21 +147,22 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
         let share = self.session.hub.kafka.request(length).await;
         let frame = self.reader.body(length).await?;
         self.session.hub.metrics.kafka_received(length);
-        self.take(wire::request(frame)?, length, share).await
+        self.take(Received { incoming: wire::request(frame)?, length, share }).await
     }
 
     /// Has a request carried out, when its turn has come.
-    async fn take(&mut self, incoming: Incoming, length: usize, share: Share) -> Result<(), Ending> {
+    async fn take(&mut self, Received { incoming, length, share }: Received) -> Result<(), Ending> {
         let turns = if is_produce(&incoming) { 1 } else { PIPELINE_REQUESTS };
         let turn = permit(&self.turns, turns as usize).await;
         let room = permit(&self.room, length.min(PIPELINE_BYTES)).await;
+        let mut held = self.session.hub.kafka.decoded(share, elements(&incoming)?).await;
         if !self.session.grant.is_current() {
             return Err(Ending::GrantEnded);
         }
         let (header, answer) = match incoming {
             Incoming::Request { header, body } => {
                 // Boxed, so that a connection has room for it only while it is carried out.
-                let handled = Box::pin(dispatch::answer(self.session, &header, &body));
+                let handled = Box::pin(dispatch::answer(self.session, &header, body, &mut held));
                 let answer = self.carried_out(&header, handled).await?;
                 (header, answer)
             }
@@ -167,7 +176,7 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
                 (header, Answer::Frame(frame, Share::none()))
             }
         };
-        let under_way = UnderWay { header, answer, _held: (share, turn, room) };
+        let under_way = UnderWay { header, answer, _held: (held, turn, room) };
         // The outlet ends before the intake only together with the connection.
         self.answers.send(Box::new(under_way)).await.map_err(|_| Ending::Stopping)
     }
@@ -194,9 +203,17 @@ fn is_produce(incoming: &Incoming) -> bool {
     matches!(incoming, Incoming::Request { header: RequestHeader { api: Api::Produce, .. }, .. })
 }
 
-/// Whether a request may be parked until others do something.
+fn elements(incoming: &Incoming) -> Result<usize, InvalidRequest> {
+    match incoming {
+        Incoming::Request { header, body } | Incoming::OldProduce { header, body } => wire::elements(header, body),
+        Incoming::UnknownApiVersions { .. } => Ok(0),
+    }
+}
+
+/// Whether a request may be parked until others do something, or has one thing after the other
+/// to do that may take long, each whole.
 fn may_wait(api: Api) -> bool {
-    matches!(api, Api::Fetch | Api::JoinGroup | Api::SyncGroup)
+    matches!(api, Api::Fetch | Api::JoinGroup | Api::SyncGroup | Api::ListOffsets | Api::DeleteGroups)
 }
 
 async fn permit(semaphore: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermit {

@@ -26,7 +26,7 @@ use model::EventHubRights;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::partition::Wanted;
-use super::budget::Share;
+use super::budget::{Held, Share};
 use super::reason;
 use super::session::Session;
 
@@ -36,6 +36,17 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often a fetch that waits for more than one event looks whether there is enough.
 const GATHERING: Duration = Duration::from_millis(10);
+
+/// What a topic or a partition takes while a fetch waits and in its answer, beside its name.
+const WANTED_BYTES: usize = 256;
+
+/// What a fetch asks for beside its partitions.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    deadline: Instant,
+    bytes_min: usize,
+    bytes_max: usize,
+}
 
 /// What a fetch brought.
 #[derive(Debug)]
@@ -59,24 +70,48 @@ impl Fetched {
     }
 }
 
-/// Reads what is asked for, or waits for it.
-pub(super) async fn fetch(session: &Session, header: &RequestHeader, request: FetchRequest) -> Fetched {
+/// Reads what is asked for, or waits for it. No more of `held` is kept than that needs.
+pub(super) async fn fetch(session: &Session, header: &RequestHeader, request: FetchRequest, held: &mut Held) -> Fetched {
     // Sessions are never granted, so nobody can be in one.
     if request.session_id != 0 {
         return Fetched { error_code: reason::NO_FETCH_SESSION, topics: Vec::new(), share: Share::none() };
     }
-    let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
-    let bytes_max = bytes(request.max_bytes).min(ANSWER_BYTES_MAX);
-    let bytes_min = bytes(request.min_bytes).min(bytes_max);
-    let mut wanted = wanted(session, header, request.topics);
+    let (terms, mut wanted) = (Terms::of(&request), wanted(session, header, request));
+    held.shrink(wanted_bytes(&wanted));
+    // As Kafka does: nothing is asked for, so there is nothing to wait for.
+    let is_empty = wanted.iter().all(|(_, partitions)| partitions.is_empty());
+    let share = if is_empty { Share::none() } else { gather(session, terms, &mut wanted).await };
+    Fetched { error_code: reason::NONE, topics: topics(wanted), share }
+}
+
+impl Terms {
+    fn of(request: &FetchRequest) -> Self {
+        let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+        let bytes_max = bytes(request.max_bytes).min(ANSWER_BYTES_MAX);
+        Self { deadline: Instant::now() + wait.min(WAIT_MAX), bytes_max, bytes_min: bytes(request.min_bytes).min(bytes_max) }
+    }
+}
+
+fn bytes(count: i32) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}
+
+/// Reads until there is enough, something has failed or time is up; gives the share that what was
+/// read takes.
+async fn gather(session: &Session, terms: Terms, wanted: &mut Topics) -> Share {
+    let Terms { deadline, bytes_min, bytes_max } = terms;
     loop {
-        let mut share = session.hub.kafka.fetched(bytes_max.max(1)).await;
+        let Ok(mut share) = timeout_at(deadline, session.hub.kafka.fetched(bytes_max.max(1))).await else {
+            // Others hold all there is. Nothing is read, and clients learn where the ends are.
+            look(session, wanted);
+            return Share::none();
+        };
         let bytes_max = bytes_max.min(share.amount());
-        let read = read(session, &mut wanted, bytes_max).await;
+        let read = read(session, wanted, bytes_max).await;
         share.shrink(read);
         let is_done = read >= bytes_min.min(bytes_max) || wanted.iter().flat_map(|topic| &topic.1).any(Wanted::has_failed);
-        if is_done || Instant::now() >= deadline || timeout_at(deadline, growth(session, &wanted)).await.is_err() {
-            return Fetched { error_code: reason::NONE, topics: topics(wanted), share };
+        if is_done || Instant::now() >= deadline || timeout_at(deadline, growth(session, wanted)).await.is_err() {
+            return share;
         }
         // What was too little is read again with what came after it, and not for each single event.
         if read > 0 {
@@ -86,23 +121,31 @@ pub(super) async fn fetch(session: &Session, header: &RequestHeader, request: Fe
     }
 }
 
-fn bytes(count: i32) -> usize {
-    usize::try_from(count).unwrap_or(0)
-}
-
 /// The partitions asked for, by topic.
 type Topics = Vec<(Bytes, Vec<Wanted>)>;
 
-fn wanted(session: &Session, header: &RequestHeader, topics: Vec<FetchTopic>) -> Topics {
+/// Takes out of a request what is needed to answer it; names are copied, or each would keep the
+/// whole request.
+fn wanted(session: &Session, header: &RequestHeader, request: FetchRequest) -> Topics {
     // A partition is read once, however often it is named.
     let mut seen = HashSet::new();
     let topic = |FetchTopic { topic, mut partitions, .. }| {
         let hub = session.topic(&topic, EventHubRights::LISTEN);
         partitions.retain(|partition| seen.insert((topic.clone(), partition.partition)));
         let partitions = partitions.iter().map(|partition| Wanted::new(header, hub.as_deref(), partition));
-        (topic.0.clone().into_bytes(), partitions.collect())
+        (Bytes::copy_from_slice(topic.as_bytes()), partitions.collect())
     };
-    topics.into_iter().map(topic).collect()
+    request.topics.into_iter().map(topic).collect()
+}
+
+fn wanted_bytes(wanted: &Topics) -> usize {
+    let topic = |(name, partitions): &(Bytes, Vec<Wanted>)| name.len() + (1 + partitions.len()) * WANTED_BYTES;
+    wanted.iter().map(topic).sum()
+}
+
+/// Learns where each partition ends, without reading it.
+fn look(session: &Session, wanted: &mut Topics) {
+    wanted.iter_mut().flat_map(|topic| &mut topic.1).for_each(|partition| partition.look(session));
 }
 
 /// Reads each partition in turn; gives the bytes of all.

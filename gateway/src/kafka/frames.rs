@@ -1,4 +1,7 @@
 //! Frames over a socket: one buffer of the right size a request, none while nothing comes.
+//!
+//! Whoever sends or reads slower than [`RATE_MIN`] is closed, as memory that others wait for is
+//! held until a frame is through.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -8,14 +11,16 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use kafka_proto::wire::{FrameLength, frame_length};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::observe::Metrics;
 
-/// From a request's length to its last byte.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a peer may take nothing of what is sent to it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes a second that a peer sends or reads at least, …
+const RATE_MIN: u64 = 16 * 1024;
+/// … and how far it may be behind with sending …
+const BODY_PATIENCE: Duration = Duration::from_secs(15);
+/// … and with reading, which it does when it has worked off what it read before.
+const WRITE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pieces of a frame handed over at once.
 const SLICES_MAX: usize = 64;
@@ -32,12 +37,30 @@ pub(super) enum FrameError {
     /// A request is too large, or none.
     #[error(transparent)]
     Length(#[from] FrameLength),
-    /// A request's rest did not come.
-    #[error("a request was not complete within {} s", BODY_TIMEOUT.as_secs())]
+    /// A request's rest did not come, or not fast enough.
+    #[error("a request fell {} s behind {RATE_MIN} bytes a second", BODY_PATIENCE.as_secs())]
     Slow,
-    /// The peer reads nothing.
-    #[error("the peer has read nothing for {} s", WRITE_TIMEOUT.as_secs())]
+    /// The peer reads nothing, or too little.
+    #[error("the peer's reading fell {} s behind {RATE_MIN} bytes a second", WRITE_PATIENCE.as_secs())]
     Stuck,
+}
+
+/// What a peer must keep up with while one frame is on its way.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    began: Instant,
+    patience: Duration,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        Self { began: Instant::now(), patience }
+    }
+
+    /// Until when there must be more than `bytes`.
+    fn deadline(self, bytes: usize) -> Instant {
+        self.began + self.patience + Duration::from_millis(bytes as u64 * 1000 / RATE_MIN)
+    }
 }
 
 /// The receiving half of a connection.
@@ -65,14 +88,16 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(super) async fn body(&mut self, length: usize) -> Result<Bytes, FrameError> {
         self.filled = 0;
         let mut body = BytesMut::with_capacity(length);
-        let read = async {
-            let mut rest = (&mut self.stream).take(length as u64);
-            // Not a read more: for that a full buffer would grow to twice its size.
-            while body.len() < length && rest.read_buf(&mut body).await? > 0 {}
-            Ok::<_, io::Error>(())
-        };
-        timeout(BODY_TIMEOUT, read).await.map_err(|_| FrameError::Slow)??;
-        if body.len() < length { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) } else { Ok(body.freeze()) }
+        let mut rest = (&mut self.stream).take(length as u64);
+        let pace = Pace::new(BODY_PATIENCE);
+        // Not a read more: for that a full buffer would grow to twice its size.
+        while body.len() < length {
+            let read = timeout_at(pace.deadline(body.len()), rest.read_buf(&mut body)).await.map_err(|_| FrameError::Slow)??;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+        }
+        Ok(body.freeze())
     }
 
     /// Waits until the peer is gone. A request that comes meanwhile waits, and hides it.
@@ -123,17 +148,19 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// Sends a frame, given in pieces.
     pub(super) async fn send(&mut self, pieces: Vec<Bytes>) -> Result<(), FrameError> {
         let mut pieces = VecDeque::from(pieces);
+        let (pace, mut total) = (Pace::new(WRITE_PATIENCE), 0);
         while !pieces.is_empty() {
             // Many at once: a batch may be small, and each write is a TLS record and a system call.
             let slices: Vec<_> = pieces.iter().take(SLICES_MAX).map(|piece| IoSlice::new(piece)).collect();
-            let sent = timeout(WRITE_TIMEOUT, self.stream.write_vectored(&slices)).await.map_err(|_| FrameError::Stuck)??;
+            let sent = timeout_at(pace.deadline(total), self.stream.write_vectored(&slices)).await.map_err(|_| FrameError::Stuck)??;
             if sent == 0 {
                 return Err(io::Error::from(io::ErrorKind::WriteZero).into());
             }
+            total += sent;
             self.metrics.kafka_sent(sent);
             advance(&mut pieces, sent);
         }
-        timeout(WRITE_TIMEOUT, self.stream.flush()).await.map_err(|_| FrameError::Stuck)??;
+        timeout_at(pace.deadline(total), self.stream.flush()).await.map_err(|_| FrameError::Stuck)??;
         Ok(())
     }
 
@@ -156,5 +183,54 @@ mod tests {
         let body = reader.body(length).await.expect("a body");
         assert_eq!(body, [7; 3000][..]);
         assert_eq!(body.try_into_mut().expect("the only owner").capacity(), 3000);
+    }
+
+    /// A peer that moves `bytes` every 10 s, of a frame of `length`.
+    async fn trickled(bytes: usize, length: usize) -> (Result<(), FrameError>, Duration) {
+        let (mut peer, stream) = tokio::io::duplex(1);
+        let began = Instant::now();
+        let trickle = async {
+            for _ in 0..length.div_ceil(bytes) {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                peer.write_all(&vec![7; bytes]).await.ok();
+            }
+            std::future::pending().await
+        };
+        let mut reader = FrameReader::new(stream);
+        let read = tokio::select! {
+            read = reader.body(length) => read.map(drop),
+            () = trickle => Ok(()),
+        };
+        (read, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_come_slowly_but_not_as_slowly_as_it_likes() {
+        let per_step = 10 * RATE_MIN as usize;
+        let (read, took) = trickled(per_step, 4 * per_step).await;
+        assert!(read.is_ok() && took == Duration::from_secs(40), "{took:?}");
+        let (read, took) = trickled(1, 4 * per_step).await;
+        assert!(matches!(read, Err(FrameError::Slow)) && took < Duration::from_secs(16), "{read:?} {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_a_little_now_and_then_is_closed_like_one_that_reads_nothing() {
+        for bytes in [0, 1, 100] {
+            let (stream, mut peer) = tokio::io::duplex(1);
+            let mut writer = FrameWriter::new(stream, Metrics::new());
+            let began = Instant::now();
+            let trickle = async {
+                loop {
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    peer.read_exact(&mut vec![0; bytes]).await.expect("more");
+                }
+            };
+            let sent = tokio::select! {
+                sent = writer.send(vec![Bytes::from(vec![7; 4 * 1024 * 1024])]) => sent,
+                () = trickle => Ok(()),
+            };
+            assert!(matches!(sent, Err(FrameError::Stuck)), "{sent:?}");
+            assert!((60..62).contains(&began.elapsed().as_secs()), "{bytes} {:?}", began.elapsed());
+        }
     }
 }

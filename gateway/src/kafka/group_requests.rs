@@ -8,7 +8,6 @@ mod commit;
 mod coordinator;
 mod fetch;
 mod membership;
-mod outcome;
 mod producer_id;
 mod reason;
 

@@ -1,9 +1,11 @@
 //! Whether an answer tells of an error, for metrics: the first code in it.
 
 use kafka_protocol::messages::{
-    AlterConfigsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeClusterResponse, DescribeConfigsResponse, IncrementalAlterConfigsResponse, ListOffsetsResponse, MetadataResponse,
-    OffsetForLeaderEpochResponse, SaslAuthenticateResponse, SaslHandshakeResponse,
+    AlterConfigsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse,
+    DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse, FindCoordinatorResponse,
+    HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse, ListGroupsResponse,
+    ListOffsetsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse,
+    SaslAuthenticateResponse, SaslHandshakeResponse, SyncGroupResponse,
 };
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
 
@@ -15,7 +17,7 @@ pub(super) trait Outcome: Encodable + HeaderVersion {
     fn error_code(&self) -> i16;
 }
 
-pub(super) fn first(codes: impl Iterator<Item = i16>) -> i16 {
+fn first(codes: impl Iterator<Item = i16>) -> i16 {
     codes.into_iter().find(|code| *code != NONE).unwrap_or(NONE)
 }
 
@@ -45,4 +47,25 @@ outcomes! {
     DescribeConfigsResponse: |this| this.results.iter().map(|resource| resource.error_code);
     AlterConfigsResponse: |this| this.responses.iter().map(|resource| resource.error_code);
     IncrementalAlterConfigsResponse: |this| this.responses.iter().map(|resource| resource.error_code);
+    JoinGroupResponse: |this| std::iter::once(this.error_code);
+    SyncGroupResponse: |this| std::iter::once(this.error_code);
+    HeartbeatResponse: |this| std::iter::once(this.error_code);
+    ListGroupsResponse: |this| std::iter::once(this.error_code);
+    InitProducerIdResponse: |this| std::iter::once(this.error_code);
+    LeaveGroupResponse: |this| std::iter::once(this.error_code).chain(this.members.iter().map(|member| member.error_code));
+    FindCoordinatorResponse: |this| std::iter::once(this.error_code).chain(this.coordinators.iter().map(|found| found.error_code));
+    OffsetCommitResponse: |this| this.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+    OffsetFetchResponse: |this| {
+        let of_one = this.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+        let of_several = this.groups.iter().flat_map(|group| {
+            let partitions = group.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+            std::iter::once(group.error_code).chain(partitions)
+        });
+        std::iter::once(this.error_code).chain(of_one).chain(of_several)
+    };
+    DescribeGroupsResponse: |this| this.groups.iter().map(|group| group.error_code);
+    DeleteGroupsResponse: |this| this.results.iter().map(|group| group.error_code);
+    OffsetDeleteResponse: |this| {
+        std::iter::once(this.error_code).chain(this.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code))
+    };
 }

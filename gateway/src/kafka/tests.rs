@@ -1,14 +1,16 @@
 //! Connections over a pipe, by a client that writes every byte itself.
 
 mod client;
+mod durability;
 mod groups;
+mod memory;
 mod rights;
 mod waiting;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use kafka_proto::wire::Api;
+use kafka_proto::wire::{Api, STRANGER_FRAME_BYTES_MAX};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
@@ -179,7 +181,7 @@ async fn strangers_and_those_who_announce_too_much_are_closed() {
     stranger.send(Api::Metadata.key(), 1, &MetadataRequest::default()).await;
     stranger.ended().await;
     let mut large = Client::stranger(&hub);
-    large.send_bytes(&(16 * 1024 + 1_u32).to_be_bytes()).await;
+    large.send_bytes(&(STRANGER_FRAME_BYTES_MAX as u32 + 1).to_be_bytes()).await;
     large.ended().await;
     let mut huge = Client::of(&hub, "owner").await;
     huge.send_bytes(&i32::MAX.to_be_bytes()).await;

@@ -35,6 +35,7 @@ mod sync;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,10 @@ use members::Members;
 /// How long a member that nobody has answered yet may wait: its client cannot send heartbeats, so
 /// only this ends what it left behind. Kafka's own constant.
 const NEW_MEMBER_TIMEOUT: Duration = Duration::from_secs(300);
-/// The least time members are given to join again: with none, each rebalance would throw out
-/// everybody but the one who began it.
-const REBALANCE_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+/// The time members are given to join again, whatever they ask for. With none, each rebalance would
+/// throw out everybody but the one who began it; with days, one member that has hung keeps all
+/// others waiting as long.
+const REBALANCE_TIMEOUT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
 
 /// Bounds and patience of every group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

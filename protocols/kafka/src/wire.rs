@@ -27,8 +27,11 @@ pub use fetch_response::{FetchedPartition, FetchedTopic, fetch_response};
 pub use header::{HeaderCutShort, RequestHeader};
 pub use old_produce::{OldProduce, OldProduceTopic};
 
-/// Largest frame of a peer that has not authenticated.
-pub const STRANGER_FRAME_BYTES_MAX: usize = 16 * 1024;
+/// Largest frame of a peer that has not authenticated: a user name and a password many times over.
+pub const STRANGER_FRAME_BYTES_MAX: usize = 4 * 1024;
+/// What an element of an array takes at most in memory, decoded and in the making of the answer.
+/// A tagged field is an element, too, and the dearest: it may be alone in a map of its own.
+pub const ELEMENT_BYTES: usize = 512;
 /// The shortest frame there is: a request header without a client id.
 const FRAME_BYTES_MIN: usize = 8;
 /// The error code that answers a version which is not served.
@@ -133,6 +136,16 @@ pub fn request(frame: Bytes) -> Result<Incoming, InvalidRequest> {
     }
 }
 
+/// How many elements the arrays of a request's body have, those inside others and tagged fields
+/// included: decoded, it takes [`ELEMENT_BYTES`] for each, beside its own bytes.
+///
+/// # Errors
+/// [`InvalidRequest::Body`], where [`decode`] has it for what the body announces.
+pub fn elements(header: &RequestHeader, body: &[u8]) -> Result<usize, InvalidRequest> {
+    let (api, version) = (header.api, header.version);
+    shape::elements(api, version, body).ok_or(InvalidRequest::Body { api, version })
+}
+
 /// Reads the body of a request of the type that its API has. Bytes behind it are ignored: some clients send more than their
 /// version calls for.
 ///
@@ -140,11 +153,8 @@ pub fn request(frame: Bytes) -> Result<Incoming, InvalidRequest> {
 /// [`InvalidRequest::Body`]
 pub fn decode<R: Decodable>(header: &RequestHeader, body: &Bytes) -> Result<R, InvalidRequest> {
     let (api, version) = (header.api, header.version);
-    let malformed = InvalidRequest::Body { api, version };
-    if !shape::fits(api, version, body) {
-        return Err(malformed);
-    }
-    R::decode(&mut body.clone(), version).map_err(|_| malformed)
+    elements(header, body)?;
+    R::decode(&mut body.clone(), version).map_err(|_| InvalidRequest::Body { api, version })
 }
 
 /// An answer that cannot be written in the version asked for, which is a defect of the server.
@@ -164,11 +174,23 @@ pub struct Unwritable {
 /// # Errors
 /// [`Unwritable`]
 pub fn response<R: Encodable + HeaderVersion>(header: &RequestHeader, body: &R) -> Result<Bytes, Unwritable> {
-    let unwritable = |reason: String| Unwritable { api: header.api, version: header.version, reason };
-    let mut out = BytesMut::new();
+    let mut out = BytesMut::with_capacity(response_bytes(header, body)?);
     begin(&mut out, header.correlation_id, R::header_version(header.version) > 0);
-    body.encode(&mut out, header.version).map_err(|error| unwritable(error.to_string()))?;
+    body.encode(&mut out, header.version).map_err(|error| unwritable(header, error))?;
     Ok(finish(out, 0))
+}
+
+/// How long the frame is that [`response`] makes, or a byte more.
+///
+/// # Errors
+/// [`Unwritable`]
+pub fn response_bytes<R: Encodable>(header: &RequestHeader, body: &R) -> Result<usize, Unwritable> {
+    // The length, the correlation id and a count of tagged fields go before the body.
+    Ok(4 + 4 + 1 + body.compute_size(header.version).map_err(|error| unwritable(header, error))?)
+}
+
+fn unwritable(header: &RequestHeader, reason: impl std::fmt::Display) -> Unwritable {
+    Unwritable { api: header.api, version: header.version, reason: reason.to_string() }
 }
 
 /// Room for the length field, and a response header with or without tagged fields.

@@ -1,5 +1,7 @@
 //! OffsetCommit.
 
+use std::collections::BTreeMap;
+
 use kafka_proto::group::{Caller, GroupId};
 use kafka_proto::wire::RequestHeader;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestPartition;
@@ -25,8 +27,10 @@ pub(in crate::kafka) async fn commit(session: &Session, header: &RequestHeader, 
         Ok(group) => group,
         Err(code) => return answered(&request, &judged, code),
     };
-    let offsets = judged.iter().flatten().filter_map(|offset| offset.clone().ok()).collect();
-    let code = store(session, &group, &request, offsets).await;
+    // Of a partition that is named several times the last counts.
+    let offsets = judged.iter().flatten().filter_map(|offset| offset.clone().ok());
+    let offsets: BTreeMap<_, _> = offsets.map(|offset| ((offset.hub, offset.partition), offset)).collect();
+    let code = store(session, &group, &request, offsets.into_values().collect()).await;
     answered(&request, &judged, code)
 }
 

@@ -16,19 +16,28 @@ use kafka_protocol::protocol::StrBytes;
 use model::EventHubRights;
 
 use super::{named, reason, shared, text};
+use crate::kafka::budget::Held;
 use crate::kafka::reason::NONE;
 use crate::kafka::session::Session;
 
 /// What a member that is in none is told.
 const NO_GENERATION: i32 = -1;
 
-pub(in crate::kafka) async fn join(session: &Session, header: &RequestHeader, request: JoinGroupRequest) -> JoinGroupResponse {
-    let member_id = request.member_id.clone();
+/// Waits for the group's next generation; nothing of the request is kept meanwhile.
+pub(in crate::kafka) async fn join(
+    session: &Session,
+    header: &RequestHeader,
+    request: JoinGroupRequest,
+    held: &mut Held,
+) -> JoinGroupResponse {
     let group = match named(session, &request.group_id, EventHubRights::LISTEN) {
         Ok(group) => group,
-        Err(code) => return refused(header, member_id, code),
+        Err(code) => return refused(header, request.member_id, code),
     };
-    match session.hub.groups.join(&group, translated(session, header, &request)).await {
+    let joining = session.hub.groups.join(&group, translated(session, header, &request));
+    drop(request);
+    held.shrink(0);
+    match joining.await {
         Ok(joined) => answered(header, joined),
         Err(JoinRefused { member_id, error }) => refused(header, text(member_id.as_str()), reason::group(error)),
     }
@@ -84,7 +93,13 @@ fn refused(header: &RequestHeader, member_id: StrBytes, code: i16) -> JoinGroupR
         .with_member_id(member_id)
 }
 
-pub(in crate::kafka) async fn sync(session: &Session, header: &RequestHeader, request: SyncGroupRequest) -> SyncGroupResponse {
+/// Waits for the leader's assignment; nothing of the request is kept meanwhile.
+pub(in crate::kafka) async fn sync(
+    session: &Session,
+    header: &RequestHeader,
+    request: SyncGroupRequest,
+    held: &mut Held,
+) -> SyncGroupResponse {
     let refused = |code| SyncGroupResponse::default().with_error_code(code);
     let group = match named(session, &request.group_id, EventHubRights::LISTEN) {
         Ok(group) => group,
@@ -101,7 +116,10 @@ pub(in crate::kafka) async fn sync(session: &Session, header: &RequestHeader, re
         protocol: request.protocol_name.as_deref(),
         assignments: assignments.collect(),
     };
-    match session.hub.groups.sync(&group, sync).await {
+    let syncing = session.hub.groups.sync(&group, sync);
+    drop(request);
+    held.shrink(0);
+    match syncing.await {
         Ok(synced) => {
             let response = SyncGroupResponse::default().with_error_code(NONE).with_assignment(synced.assignment);
             if header.version < 5 {

@@ -1,5 +1,6 @@
 //! Refusals of groups in the codes of Kafka.
 
+use event_log::StageError;
 use kafka_proto::group::GroupError;
 use kafka_protocol::ResponseError;
 
@@ -25,10 +26,41 @@ pub(super) fn commit(error: &CommitError) -> i16 {
 }
 
 /// A disk that refuses is not said as such: clients know that answer from partition leaders only,
-/// and give up on it, while this makes them try again.
+/// and give up on it, while this makes them try again. What would be refused again is said as
+/// Kafka says it.
 pub(super) fn store(error: &StoreError) -> i16 {
-    match error {
-        StoreError::Full => ResponseError::PolicyViolation.code(),
-        StoreError::Log(_) => ResponseError::CoordinatorNotAvailable.code(),
+    let error = match error {
+        StoreError::Full => ResponseError::PolicyViolation,
+        StoreError::Log(StageError::Log(_)) => ResponseError::CoordinatorNotAvailable,
+        StoreError::Log(StageError::BatchTooLarge { .. }) => ResponseError::InvalidCommitOffsetSize,
+        // Records of the hub itself have nothing of this.
+        StoreError::Log(
+            StageError::UnknownPartition(_)
+            | StageError::EmptyBatch
+            | StageError::PermitTooSmall { .. }
+            | StageError::OutOfOrderSequence { .. }
+            | StageError::ProducerFenced { .. },
+        ) => ResponseError::UnknownServerError,
+    };
+    error.code()
+}
+
+#[cfg(test)]
+mod tests {
+    use event_log::LogFailed;
+
+    use super::*;
+
+    #[test]
+    fn what_is_worth_another_try_is_told_from_what_is_not() {
+        let cases = [
+            (StoreError::Full, 44),
+            (StoreError::Log(StageError::Log(LogFailed::Closed)), 15),
+            (StoreError::Log(StageError::BatchTooLarge { bytes: 2, max: 1 }), 28),
+            (StoreError::Log(StageError::EmptyBatch), -1),
+        ];
+        for (error, code) in cases {
+            assert_eq!(commit(&CommitError::Store(error.clone())), code, "{error}");
+        }
     }
 }

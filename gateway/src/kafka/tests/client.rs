@@ -1,5 +1,8 @@
 //! A client that writes frames itself, over a pipe to a connection of a real hub.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use event_log::{BatchBuilder, Record};
 use kafka_proto::wire::Api;
@@ -25,6 +28,8 @@ pub(super) const VERSION: i16 = 9;
 pub(super) struct Client {
     stream: DuplexStream,
     pub(super) served: JoinHandle<()>,
+    /// How often the connection's task was woken.
+    wakes: Arc<AtomicUsize>,
     correlation_id: i32,
 }
 
@@ -37,8 +42,23 @@ impl Client {
     /// One of this peer.
     pub(super) fn connected(hub: &TestHub, peer: Peer) -> Self {
         let (stream, far) = tokio::io::duplex(64 * 1024);
-        let served = tokio::spawn(serve(hub.hub.clone(), far, peer));
-        Self { stream, served, correlation_id: 0 }
+        let wakes = Arc::<AtomicUsize>::default();
+        let (mut serving, counter) = (Box::pin(serve(hub.hub.clone(), far, peer)), wakes.clone());
+        let served = tokio::spawn(std::future::poll_fn(move |context| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            serving.as_mut().poll(context)
+        }));
+        Self { stream, served, wakes, correlation_id: 0 }
+    }
+
+    pub(super) fn wakes(&self) -> usize {
+        self.wakes.load(Ordering::Relaxed)
+    }
+
+    /// Goes away, and waits until the hub has noticed.
+    pub(super) async fn hang_up(self) {
+        drop(self.stream);
+        self.served.await.expect("no panic");
     }
 
     /// One that came by a policy of the hub.

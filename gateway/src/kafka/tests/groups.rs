@@ -121,6 +121,20 @@ async fn every_version_that_is_served_is_answered_in_its_own_form() {
 }
 
 #[tokio::test]
+async fn of_a_partition_committed_many_times_over_the_last_counts() {
+    let hub = TestHub::open().await;
+    let mut client = Client::of(&hub, "service").await;
+    let mut request = commit_of("g", "events", 0, &"x".repeat(30));
+    let partition = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions = (0..20_000).map(|offset| partition.clone().with_committed_offset(offset)).collect();
+    let answer: OffsetCommitResponse = client.ask(Api::OffsetCommit, 8, &request).await;
+    assert!(answer.topics[0].partitions.iter().all(|partition| partition.error_code == 0), "{:?}", answer.topics[0].partitions[0]);
+    let group = kafka_proto::group::GroupId::new("g").expect("a group id");
+    let offsets: Vec<_> = hub.hub.groups.offsets(&group).iter().map(|(_, committed)| committed.offset.0).collect();
+    assert_eq!(offsets, [19_999]);
+}
+
+#[tokio::test]
 async fn a_member_joins_over_two_requests_and_reads_its_assignment() {
     let hub = TestHub::open().await;
     let mut client = Client::of(&hub, "service").await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::request::{JoinRequest, Protocol, Token};
-use super::{NEW_MEMBER_TIMEOUT, REBALANCE_TIMEOUT_MIN};
+use super::{NEW_MEMBER_TIMEOUT, REBALANCE_TIMEOUT};
 
 /// What a member takes beside its texts, metadata and assignment.
 const MEMBER_BYTES: usize = 256;
@@ -46,7 +46,7 @@ impl Member {
             client_id: request.client_id.clone(),
             client_host: request.client_host.clone(),
             session_timeout: request.session_timeout,
-            rebalance_timeout: request.rebalance_timeout.max(REBALANCE_TIMEOUT_MIN),
+            rebalance_timeout: rebalance_timeout(request),
             protocols: request.protocols.clone(),
             assignment: Bytes::new(),
             parked: Parked::Join(token),
@@ -62,7 +62,7 @@ impl Member {
         self.client_id = request.client_id.clone();
         self.client_host = request.client_host.clone();
         self.session_timeout = request.session_timeout;
-        self.rebalance_timeout = request.rebalance_timeout.max(REBALANCE_TIMEOUT_MIN);
+        self.rebalance_timeout = rebalance_timeout(request);
     }
 
     pub(super) fn is_static(&self) -> bool {
@@ -95,6 +95,10 @@ impl Member {
         let texts = instance + self.client_id.len() + self.client_host.len();
         MEMBER_BYTES + texts + protocol_bytes(&self.protocols) + self.assignment.len()
     }
+}
+
+fn rebalance_timeout(request: &JoinRequest) -> Duration {
+    request.rebalance_timeout.clamp(*REBALANCE_TIMEOUT.start(), *REBALANCE_TIMEOUT.end())
 }
 
 /// What a member made from `request` counts for before it is assigned anything.

@@ -33,7 +33,8 @@ pub struct JoinRequest {
     pub client_host: Arc<str>,
     /// Silence after which the member is removed.
     pub session_timeout: Duration,
-    /// How long it may take to join again; in version 0 the session timeout.
+    /// How long it may take to join again, of which a second to an hour is granted; in version 0
+    /// the session timeout.
     pub rebalance_timeout: Duration,
     /// `consumer`, `connect` and the like.
     pub protocol_type: Arc<str>,

@@ -9,6 +9,8 @@ use super::shape::Walk;
 
 /// Bytes before the client id.
 const PREFIX_BYTES: usize = 8;
+/// As much of a client id is kept.
+const CLIENT_ID_BYTES_MAX: usize = 255;
 
 /// What precedes the body of every request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct RequestHeader {
     pub version: i16,
     /// Names the request in its answer.
     pub correlation_id: i32,
-    /// What the client calls itself.
+    /// What the client calls itself, up to 255 bytes of it: a copy, as this outlives the frame.
     pub client_id: Option<StrBytes>,
 }
 
@@ -47,10 +49,16 @@ pub(super) fn take(frame: &mut Bytes, api: Api) -> Result<RequestHeader, HeaderC
     let mut walk = Walk::new(whole.get(PREFIX_BYTES..).unwrap_or_default());
     // The length of the client id is never compact, and it is absent from nothing but bad frames.
     let client_id = walk.text(false).ok_or(HeaderCutShort)?;
-    let client_id = client_id.map(|text| StrBytes::from_utf8(whole.slice_ref(text))).transpose().map_err(|_| HeaderCutShort)?;
+    let client_id = client_id.map(std::str::from_utf8).transpose().map_err(|_| HeaderCutShort)?;
+    let client_id = client_id.map(shortened);
     if api.is_flexible(version) {
         walk.tagged_fields().ok_or(HeaderCutShort)?;
     }
     frame.advance(whole.len() - walk.rest().len());
     Ok(RequestHeader { api, version, correlation_id, client_id })
+}
+
+fn shortened(client_id: &str) -> StrBytes {
+    let kept = client_id.get(..client_id.floor_char_boundary(CLIENT_ID_BYTES_MAX));
+    StrBytes::from_string(kept.unwrap_or_default().to_owned())
 }

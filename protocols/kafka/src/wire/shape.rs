@@ -9,8 +9,7 @@ use bytes::Buf as _;
 
 use super::api::Api;
 
-/// Elements of all arrays and tagged fields of one request. The decoded form of an element takes
-/// some 100 bytes, whatever it took on the wire.
+/// Elements of all arrays and tagged fields of one request.
 pub(super) const ELEMENTS_MAX: usize = 65_536;
 
 /// A field of a request.
@@ -40,21 +39,28 @@ enum Shape {
     Each(&'static [Field]),
 }
 
-/// Whether `body` carries what it announces. Bytes behind it are none of its concern.
-pub(super) fn fits(api: Api, version: i16, body: &[u8]) -> bool {
-    remainder(api, version, body).is_some()
+/// How many elements `body` has, if it carries what it announces. Bytes behind it are none of its
+/// concern.
+pub(super) fn elements(api: Api, version: i16, body: &[u8]) -> Option<usize> {
+    walked(api, version, body).map(|walk| ELEMENTS_MAX - walk.elements)
 }
 
 /// The bytes behind a body.
+#[cfg(any(test, feature = "fuzz"))]
 pub(super) fn remainder(api: Api, version: i16, body: &[u8]) -> Option<&[u8]> {
+    walked(api, version, body).map(|walk| walk.rest())
+}
+
+fn walked(api: Api, version: i16, body: &[u8]) -> Option<Walk<'_>> {
     let mut walk = Walk::new(body);
     walk.structure(table::fields(api), version, api.is_flexible(version))?;
-    Some(walk.rest())
+    Some(walk)
 }
 
 /// A walk over bytes; `None` wherever they end too early.
 pub(super) struct Walk<'a> {
     rest: &'a [u8],
+    /// As many more may come.
     elements: usize,
 }
 

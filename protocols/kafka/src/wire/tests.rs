@@ -31,15 +31,43 @@ fn bytes_behind_a_request_are_ignored() {
 #[test]
 fn an_array_that_announces_more_than_it_carries_never_meets_the_decoder() {
     // Nothing but a count of 2^31 - 1 topics, in both encodings.
-    assert!(!shape::fits(Api::Metadata, 1, &[0x7f, 0xff, 0xff, 0xff]));
-    assert!(!shape::fits(Api::Metadata, 9, &[0xff, 0xff, 0xff, 0xff, 0x07]));
+    assert_eq!(shape::elements(Api::Metadata, 1, &[0x7f, 0xff, 0xff, 0xff]), None);
+    assert_eq!(shape::elements(Api::Metadata, 9, &[0xff, 0xff, 0xff, 0xff, 0x07]), None);
     // As many tagged fields.
-    assert!(!shape::fits(Api::ApiVersions, 3, &[1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f]));
+    assert_eq!(shape::elements(Api::ApiVersions, 3, &[1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f]), None);
     // Elements that are there, and too many.
     let most = shape::ELEMENTS_MAX;
     let topics = |count: usize| [&(count as u32).to_be_bytes()[..], &vec![0; 2 * count]].concat();
-    assert!(shape::fits(Api::Metadata, 1, &topics(most)));
-    assert!(!shape::fits(Api::Metadata, 1, &topics(most + 1)));
+    assert_eq!(shape::elements(Api::Metadata, 1, &topics(most)), Some(most));
+    assert_eq!(shape::elements(Api::Metadata, 1, &topics(most + 1)), None);
+}
+
+#[test]
+fn elements_are_counted_wherever_they_stand() {
+    let count = |api, version| {
+        let Ok(Incoming::Request { header, body }) = request(samples::frame(api, version)) else { panic!("{api:?} {version}") };
+        elements(&header, &body).expect("a request")
+    };
+    // Two topics of two partitions each.
+    assert_eq!(count(Api::Produce, 3), 6);
+    // And a forgotten topic with two.
+    assert_eq!((count(Api::Fetch, 4), count(Api::Fetch, 7)), (6, 9));
+    assert_eq!(count(Api::Heartbeat, 0), 0);
+    let tagged = [1, 1, 2, 0, 0, 9, 1, 7];
+    assert_eq!(shape::elements(Api::ApiVersions, 3, &tagged), Some(2));
+}
+
+#[test]
+fn a_long_client_id_is_cut_and_no_part_of_its_frame() {
+    let mut frame = BytesMut::from(&head(18, 0)[..8]);
+    let name = "ä".repeat(200);
+    frame.put_u16(name.len() as u16);
+    frame.put_slice(name.as_bytes());
+    let frame = frame.freeze();
+    let Ok(Incoming::Request { header, body }) = request(frame.clone()) else { panic!("a request") };
+    assert_eq!(header.client_id.as_deref(), Some(&*"ä".repeat(127)), "no half characters");
+    drop(body);
+    assert!(frame.is_unique(), "the frame is given back with the body");
 }
 
 #[test]

@@ -14,6 +14,23 @@ fn who_does_not_join_again_in_time_is_removed() {
 }
 
 #[test]
+fn a_member_that_has_hung_keeps_others_waiting_for_an_hour_at_most() {
+    let patient = |name| {
+        let (session_timeout, rebalance_timeout) = (Duration::from_secs(300), Duration::from_secs(30 * 24 * 60 * 60));
+        JoinRequest { session_timeout, rebalance_timeout, ..request(name) }
+    };
+    let (mut bench, members) = Bench::stable(&[patient("a"), patient("b")]);
+    let token = bench.join(again(&patient("a"), &members[0]));
+    for _ in 0..59 {
+        bench.advance(Duration::from_secs(60));
+        assert_eq!(bench.heartbeat(&members[1]), Err(GroupError::RebalanceInProgress), "it lives");
+        assert!(bench.answers().is_empty());
+    }
+    bench.advance(Duration::from_secs(60));
+    assert!(matches!(bench.only(token), Reply::Join(Ok(joined)) if joined.members.len() == 1));
+}
+
+#[test]
 fn another_leads_where_the_leader_did_not_join_again() {
     let (mut bench, members) = Bench::stable(&[request("a"), request("b"), request("c")]);
     let tokens = [bench.join(request("d")), bench.join(again(&request("c"), &members[2]))];
