@@ -140,7 +140,8 @@ fn write_files(shared: &Shared, segment: &Segment, successor: &Segment) -> io::R
     let notes = |hub| lock(&shared.staging).producers.snapshot(hub);
     let (disk, directory) = (&*shared.disk, &shared.directory);
     let written = sealed::seal(disk, directory, segment, &segment.starts, &successor.starts, &keep, &notes)
-        .and_then(|files| disk.sync_directory(directory).map(|()| files));
+        .and_then(|files| disk.sync_directory(directory).map(|()| files))
+        .map(|files| files.into_iter().map(|file| file.with_handles(&shared.workshop.handles)).collect());
     written.inspect_err(|_| discard(shared, segment.identity.epoch))
 }
 
@@ -161,7 +162,8 @@ fn discard(shared: &Shared, epoch: u64) {
 fn retire(shared: &Shared, segment: &Segment) -> io::Result<bool> {
     let epoch = segment.identity.epoch;
     let path = segment::path(&shared.directory, epoch);
-    if shared.workshop.wants(segment.file.length()?) {
+    // What the disk cannot read it may not be able to write either, and that would stop the log.
+    if !segment.has_holes() && shared.workshop.wants(segment.file.length()?) {
         shared.disk.rename(&path, &segment::spare_path(&shared.directory, epoch))?;
         return Ok(true);
     }
