@@ -5,6 +5,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use model::EventHubId;
+
+use crate::producers::Snapshot;
 use crate::recycle::Spare;
 use crate::sealed::{self, SealedFile};
 use crate::segment::{self, Segment};
@@ -137,12 +140,21 @@ fn write_oldest(shared: &Shared) -> io::Result<Option<Retiring>> {
 /// failed sync a file must be written anew.
 fn write_files(shared: &Shared, segment: &Segment, successor: &Segment) -> io::Result<Vec<SealedFile>> {
     let keep = |hub| hubs::is_kept(shared, hub);
-    let notes = |hub| lock(&shared.staging).producers.snapshot(hub);
+    let notes = |hub| snapshot_producers(shared, hub);
     let (disk, directory) = (&*shared.disk, &shared.directory);
     let written = sealed::seal(disk, directory, segment, &segment.starts, &successor.starts, &keep, &notes)
         .and_then(|files| disk.sync_directory(directory).map(|()| files))
         .map(|files| files.into_iter().map(|file| file.with_handles(&shared.workshop.handles)).collect());
     written.inspect_err(|_| discard(shared, segment.identity.epoch))
+}
+
+/// Piece by piece: whoever stages an event waits for the same lock.
+fn snapshot_producers(shared: &Shared, hub: EventHubId) -> Vec<u8> {
+    let mut snapshot = Snapshot::begin(hub);
+    while snapshot.take_piece(&lock(&shared.staging).producers) {
+        std::thread::yield_now();
+    }
+    snapshot.finish()
 }
 
 /// Removes the sealed files of a segment that still has its name. What cannot be removed is

@@ -17,6 +17,13 @@
 //! disk without room for the next segment makes the log refuse events until there is
 //! ([`LogFailed::Full`]); only a failed commit is final.
 //!
+//! # The clock
+//!
+//! Append times never go backwards. After a clock that ran ahead, once, the events that follow get
+//! the latest append time again and again until the right clock has come there, and retention by
+//! time keeps all of them so long: it counts from that time. Retention by size and
+//! [`Retention::Released`] go on. The log warns of it, at opening and when it happens.
+//!
 //! # On disk
 //!
 //! The directory holds segments named after their epoch, `{epoch:020}.log`, and sealed files,
@@ -104,6 +111,7 @@
 
 mod batch;
 mod catalogue;
+mod clock_lag;
 mod codec;
 mod config;
 mod counters;
