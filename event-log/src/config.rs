@@ -11,7 +11,7 @@ use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, POSITION_BYTES};
 use crate::retention::Retention;
 
 /// The largest commit group: bounds what one write carries and one read must hold.
-const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bounds of [`Config::segment_bytes`].
 const SEGMENT_BYTES_RANGE: std::ops::RangeInclusive<u64> = 32 * 1024..=1024 * 1024 * 1024;
 /// The smallest staging budget.

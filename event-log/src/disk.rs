@@ -4,6 +4,7 @@
 mod faulty;
 mod read_only;
 mod real;
+mod salvage;
 
 use std::any::Any;
 use std::io;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use faulty::{Faults, FaultyDisk};
 pub use read_only::ReadOnlyDisk;
 pub use real::RealDisk;
+pub(crate) use salvage::{Holes, read_around_holes};
 
 /// Keeps a directory to one owner until it is dropped.
 pub type DirectoryLock = Box<dyn Any + Send + Sync>;

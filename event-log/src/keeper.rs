@@ -5,6 +5,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use model::EventHubId;
+
+use crate::producers::Snapshot;
 use crate::recycle::Spare;
 use crate::sealed::{self, SealedFile};
 use crate::segment::{self, Segment};
@@ -137,11 +140,21 @@ fn write_oldest(shared: &Shared) -> io::Result<Option<Retiring>> {
 /// failed sync a file must be written anew.
 fn write_files(shared: &Shared, segment: &Segment, successor: &Segment) -> io::Result<Vec<SealedFile>> {
     let keep = |hub| hubs::is_kept(shared, hub);
-    let notes = |hub| lock(&shared.staging).producers.snapshot(hub);
+    let notes = |hub| snapshot_producers(shared, hub);
     let (disk, directory) = (&*shared.disk, &shared.directory);
     let written = sealed::seal(disk, directory, segment, &segment.starts, &successor.starts, &keep, &notes)
-        .and_then(|files| disk.sync_directory(directory).map(|()| files));
+        .and_then(|files| disk.sync_directory(directory).map(|()| files))
+        .map(|files| files.into_iter().map(|file| file.with_handles(&shared.workshop.handles)).collect());
     written.inspect_err(|_| discard(shared, segment.identity.epoch))
+}
+
+/// Piece by piece: whoever stages an event waits for the same lock.
+fn snapshot_producers(shared: &Shared, hub: EventHubId) -> Vec<u8> {
+    let mut snapshot = Snapshot::begin(hub);
+    while snapshot.take_piece(&lock(&shared.staging).producers) {
+        std::thread::yield_now();
+    }
+    snapshot.finish()
 }
 
 /// Removes the sealed files of a segment that still has its name. What cannot be removed is
@@ -161,7 +174,8 @@ fn discard(shared: &Shared, epoch: u64) {
 fn retire(shared: &Shared, segment: &Segment) -> io::Result<bool> {
     let epoch = segment.identity.epoch;
     let path = segment::path(&shared.directory, epoch);
-    if shared.workshop.wants(segment.file.length()?) {
+    // What the disk cannot read it may not be able to write either, and that would stop the log.
+    if !segment.has_holes() && shared.workshop.wants(segment.file.length()?) {
         shared.disk.rename(&path, &segment::spare_path(&shared.directory, epoch))?;
         return Ok(true);
     }

@@ -17,6 +17,13 @@
 //! disk without room for the next segment makes the log refuse events until there is
 //! ([`LogFailed::Full`]); only a failed commit is final.
 //!
+//! # The clock
+//!
+//! Append times never go backwards. After a clock that ran ahead, once, the events that follow get
+//! the latest append time again and again until the right clock has come there, and retention by
+//! time keeps all of them so long: it counts from that time. Retention by size and
+//! [`Retention::Released`] go on. The log warns of it, at opening and when it happens.
+//!
 //! # On disk
 //!
 //! The directory holds segments named after their epoch, `{epoch:020}.log`, and sealed files,
@@ -74,14 +81,25 @@
 //! verifies stays readable, what is lost is reported by sequence numbers, and readers meet
 //! [`ReadError::Gap`] in its place.
 //!
+//! A block that the disk cannot read is damage too: reading, opening and sealing ask for it block by
+//! block, 512 bytes each, take what is refused for zeros, say where it is
+//! ([`RecoveryReport::unreadable`]) and go on. At the tail it is never taken for a torn write, for
+//! it may have been acknowledged: then the numbers it can have held are passed over. A file of which
+//! no block can be read is a failure of the disk and no damage: nothing is given up for it.
+//!
 //! # Memory
 //!
 //! Staged bytes ([`Config::staged_bytes_max`]), twice at most while a buffer grows; recent events
 //! for readers at the tail ([`Config::tail_bytes_max`]); of each segment not yet sealed, nine
 //! at most, 24 bytes for each partition, an index entry of 32 bytes for every 64 KiB of a partition, and every 4 MiB of the segment a partition occurs in:
 //! at most `segment_bytes / 64 KiB + partitions × segment_bytes / 4 MiB` entries. Of each sealed
-//! file 72 bytes for each partition in it, 24 for each lost range, and a file handle. Sealing takes
-//! about 10 MiB while it runs.
+//! file 72 bytes for each partition in it and 24 for each lost range. Sealing takes about 10 MiB
+//! while it runs.
+//!
+//! # Open files
+//!
+//! Each segment not yet sealed is open, nine at most, and of the sealed files the 256 read last; one
+//! more for each read under way while others push its file out.
 //!
 //! Idempotent producers: 1,000 a partition and 100,000 in all, about 400 bytes each. Taking a
 //! compressed batch needs what its decoder needs, not what it expands to; reading its events needs
@@ -93,6 +111,7 @@
 
 mod batch;
 mod catalogue;
+mod clock_lag;
 mod codec;
 mod config;
 mod counters;
@@ -142,7 +161,7 @@ pub use inspect::{Damage, Damaged, FileKind, FileReport, InspectError, Inspected
 pub use log::EventLog;
 pub use partition::PartitionProperties;
 pub use reader::{Reader, Start};
-pub use recovery::RecoveryReport;
+pub use recovery::{RecoveryReport, UnreadableRange};
 pub use retention::Retention;
 pub use staging::AppendPermit;
 pub use ticket::{Durable, Ticket};

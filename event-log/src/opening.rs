@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, RwLock};
 use model::{Clock, EventHubId, Timestamp};
 use tokio::sync::Semaphore;
 
+use crate::clock_lag::ClockLag;
 use crate::config::{Config, EventHubDefinition};
 use crate::counters::Counters;
 use crate::disk::{DirectoryLock, Disk};
@@ -72,15 +73,18 @@ pub(crate) fn open(
         hubs::define(&shared, *definition, recovered.positions.untraced())?;
     }
     recovered.report.undefined_hubs = undefined_hubs(&shared);
+    let (mut lag, last_time) = (ClockLag::default(), recovered.positions.last_time().unwrap_or(Timestamp::NEVER));
+    lag.look(shared.clock.now(), last_time);
     let writer = Writer {
         shared: Arc::clone(&shared),
         segment: recovered.active,
         next_group: recovered.next_group,
         id: writer_id,
-        last_time: recovered.positions.last_time().unwrap_or(Timestamp::NEVER),
+        last_time,
         tail: Tail::new(config.tail_bytes_max),
         spares: spares(&shared.workshop)?,
         patient_until: Timestamp::NEVER,
+        lag,
     };
     Ok(Opened { shared, writer, directory_lock, report: recovered.report })
 }

@@ -10,7 +10,7 @@
 //! after that is stored twice.
 //!
 //! A batch counts as stored while its commit group may still become durable. Once the group has
-//! failed the batch is forgotten, and the producer may send it again.
+//! failed the batch is forgotten, and the producer must send it again before any later one.
 
 mod snapshot;
 
@@ -27,6 +27,7 @@ use crate::partition::PartitionKey;
 use crate::ticket::GroupState;
 #[cfg(test)]
 use snapshot::MalformedSnapshot;
+pub(crate) use snapshot::Snapshot;
 
 /// Batches of a producer to a partition that are recognized when they come again; Kafka's number.
 pub(crate) const BATCHES_KEPT: usize = 5;
@@ -63,6 +64,8 @@ struct Producer {
     epoch: i16,
     /// The last batches in their order, all of this epoch.
     batches: VecDeque<StoredRun>,
+    /// The first sequence whose commit group failed and that did not come again: it is next.
+    missing: Option<i32>,
     last_used: Timestamp,
     last_use: u64,
 }
@@ -151,7 +154,7 @@ impl Producers {
                 producer.push(epoch, run);
             }
             Entry::Vacant(place) => {
-                place.insert(Producer { epoch, batches: VecDeque::from([run]), last_used: now, last_use: self.uses });
+                place.insert(Producer { epoch, batches: VecDeque::from([run]), missing: None, last_used: now, last_use: self.uses });
             }
         }
         let is_full = producers.len() > self.bounds.of_partition;
@@ -182,15 +185,20 @@ impl Producer {
         if epoch < self.epoch {
             return Err(SequenceError::Fenced { current_epoch: self.epoch, got: epoch });
         }
-        let Some(newest) = self.batches.back() else { return Ok(Decision::Append) };
         let last = advance(got, count.saturating_sub(1));
         let is_same = |run: &&StoredRun| epoch == self.epoch && run.first == got && run.last == last;
         if let Some(run) = self.batches.iter().find(is_same) {
             return Ok(Decision::Repeat { base: run.base, group: Arc::clone(&run.group) });
         }
         // A restarted producer begins again.
-        let expected = if epoch > self.epoch { 0 } else { advance(newest.last, 1) };
+        let next = if epoch > self.epoch { Some(0) } else { self.next() };
+        let expected = next.unwrap_or(got);
         if got == expected { Ok(Decision::Append) } else { Err(SequenceError::OutOfOrder { expected, got }) }
+    }
+
+    /// The sequence that is next; `None` where any is.
+    fn next(&self) -> Option<i32> {
+        self.missing.or_else(|| self.batches.back().map(|newest| advance(newest.last, 1)))
     }
 
     fn push(&mut self, epoch: i16, run: StoredRun) {
@@ -206,9 +214,14 @@ impl Producer {
             self.batches.pop_front();
         }
         self.batches.push_back(run);
+        self.missing = None;
     }
 
+    /// Batches are committed in their order, so with one that failed all later ones did.
     fn forget_failed(&mut self) {
+        if let Some(failed) = self.batches.iter().find(|run| run.group.has_failed()) {
+            self.missing = Some(failed.first);
+        }
         self.batches.retain(|run| !run.group.has_failed());
     }
 }

@@ -17,9 +17,10 @@ use std::sync::Arc;
 use model::EventHubId;
 
 use crate::catalogue::Catalogue;
-use crate::disk::{read_at_most, write_all_at};
+use crate::config::GROUP_BYTES_MAX;
+use crate::disk::{Holes, read_around_holes, write_all_at};
 use crate::error::{LostRange, OpenError};
-use crate::format::{HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
+use crate::format::{BLOCK_BYTES, HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
 use crate::index::IndexEntry;
 use crate::producers::Producers;
 use crate::recycle::Workshop;
@@ -51,10 +52,23 @@ pub struct RecoveryReport {
     /// The last write was torn and is cut, as far as its bytes can be told from those of an
     /// earlier use of the file; nothing of it was acknowledged.
     pub torn_tail: bool,
+    /// What the disk cannot read of the segments; it counts as damaged.
+    pub unreadable: Vec<UnreadableRange>,
     /// Events that damage took away.
     pub lost: Vec<LostRange>,
     /// Event hubs that have events in the log and were not defined; they can be later.
     pub undefined_hubs: Vec<EventHubId>,
+}
+
+/// Bytes of a file that the disk cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableRange {
+    /// The file.
+    pub path: PathBuf,
+    /// The place of the first byte.
+    pub at: u64,
+    /// How many there are.
+    pub bytes: u64,
 }
 
 /// A log's state on disk.
@@ -69,8 +83,8 @@ pub(crate) struct Recovered {
 
 /// Reads the log in the workshop's directory, or begins one; its spares become the workshop's.
 pub(crate) fn recover(workshop: &Workshop) -> Result<Recovered, OpenError> {
-    let (disk, path) = (&*workshop.disk, &workshop.directory);
-    let found = directory::read(disk, path, workshop.segment_bytes)?;
+    let path = &workshop.directory;
+    let found = directory::read(workshop)?;
     let mut recovery = Recovery::default();
     recovery.note_sealed(&found).map_err(|source| OpenError::Disk { operation: "reading", path: path.clone(), source })?;
     if found.segments.is_empty() {
@@ -196,7 +210,9 @@ impl Recovery {
             }
             if !stretch.is_whole() {
                 let is_final = scan::find_group(&mut window, stretch.end, limit, |header| header.identity == identity)?.is_none();
-                if is_final && successor == Successor::None {
+                // What the disk cannot read was not torn by a power cut: it may have been acknowledged.
+                let is_hidden = window.holes().touch(&(stretch.at..stretch.end + BLOCK_BYTES as u64));
+                if is_final && successor == Successor::None && !is_hidden {
                     self.report.torn_tail = true;
                     break;
                 }
@@ -210,8 +226,29 @@ impl Recovery {
             self.note_stretch(&segment, &stretch);
             at = stretch.end;
         }
-        segment.set_end(at);
+        let is_open = successor == Successor::None;
+        segment.set_end(if is_open { self.pass_hidden_end(window.holes(), at, limit) } else { at });
+        self.note_holes(&found.path, &segment, window.holes());
         Ok(segment)
+    }
+
+    /// Where the log goes on in its last segment after what was found up to `at`. A group there may
+    /// have a header that the disk cannot read, and others behind it; the place of each one's header
+    /// must lie in a hole. Then the segment counts as full, so that the next one's head tells the
+    /// numbers that were passed over.
+    fn pass_hidden_end(&mut self, holes: &Holes, at: u64, limit: u64) -> u64 {
+        if !holes.touch(&(at..at + BLOCK_BYTES as u64)) {
+            return at;
+        }
+        let end_max = holes.end().unwrap_or(at).saturating_add(GROUP_BYTES_MAX as u64).min(limit);
+        self.positions.note_damage(end_max.saturating_sub(at));
+        limit
+    }
+
+    fn note_holes(&mut self, path: &Path, segment: &Segment, holes: &Holes) {
+        segment.note_holes(holes);
+        let ranges = holes.iter().map(|hole| UnreadableRange { path: path.to_owned(), at: hole.start, bytes: hole.end - hole.start });
+        self.report.unreadable.extend(ranges);
     }
 
     /// Takes over what a segment's head knows; returns where its groups begin.
@@ -262,10 +299,17 @@ impl Recovery {
     }
 }
 
-/// Writes the last group, or else the head, with the bytes it has, and syncs.
+/// Writes the last group, or else the head, with the bytes it has, and syncs. What cannot be read
+/// is left as it is.
 fn harden(segment: &Segment, last_stretch: Option<(u64, u64)>) -> io::Result<()> {
     let (at, end) = last_stretch.unwrap_or((0, segment.groups_at));
-    let bytes = read_at_most(&*segment.file, at, (end - at) as usize)?;
-    write_all_at(&*segment.file, &bytes, at)?;
+    let mut holes = Holes::default();
+    let bytes = read_around_holes(&*segment.file, at, (end - at) as usize, &mut holes)?;
+    let mut written = at;
+    for hole in holes.iter().cloned().chain(std::iter::once(end..end)) {
+        let (from, to) = ((written - at) as usize, (hole.start - at) as usize);
+        write_all_at(&*segment.file, bytes.get(from..to.min(bytes.len())).unwrap_or_default(), written)?;
+        written = hole.end;
+    }
     segment.file.sync_data()
 }

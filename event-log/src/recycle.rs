@@ -10,18 +10,21 @@ use std::sync::{Arc, Mutex};
 
 use crate::counters::Counters;
 use crate::disk::{Disk, DiskFile};
+use crate::sealed::Handles;
 use crate::segment::{self, Segment};
 use crate::sync::lock;
 
 /// Retired segments kept for their next use; more are removed.
 pub(crate) const SPARES_MAX: usize = 2;
 
-/// Prepares segment files.
+/// Prepares segment files, and keeps what is open of the directory.
 pub(crate) struct Workshop {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) directory: PathBuf,
     pub(crate) segment_bytes: u64,
     pub(crate) counters: Arc<Counters>,
+    /// Of the sealed files.
+    pub(crate) handles: Arc<Handles>,
     spares: Mutex<VecDeque<Spare>>,
 }
 
@@ -42,7 +45,8 @@ impl Spare {
 
 impl Workshop {
     pub(crate) fn new(disk: Arc<dyn Disk>, directory: &Path, segment_bytes: u64, counters: Arc<Counters>) -> Self {
-        Self { disk, directory: directory.to_owned(), segment_bytes, counters, spares: Mutex::default() }
+        let handles = Arc::new(Handles::new(Arc::clone(&disk)));
+        Self { disk, directory: directory.to_owned(), segment_bytes, counters, handles, spares: Mutex::default() }
     }
 
     /// Keeps a retired segment whose file already bears its name as a spare.

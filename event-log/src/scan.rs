@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::batch::{StoredBatch, verify};
 
-use crate::disk::{DiskFile, read_at_most};
+use crate::disk::{DiskFile, Holes, read_around_holes};
 use crate::format::{BLOCK_BYTES, FRAME_ALIGNMENT, FrameHeader, GROUP_HEADER_BYTES, GroupHeader, SegmentIdentity, frame_seed};
 
 /// A damaged stretch is searched for frames up to this length.
@@ -19,22 +19,29 @@ pub(crate) struct Window<'a> {
     read_bytes: usize,
     start: u64,
     bytes: Bytes,
+    holes: Holes,
 }
 
 impl<'a> Window<'a> {
     /// Reads `read_bytes` at once, or more where a single slice takes more.
     pub(crate) fn new(file: &'a dyn DiskFile, read_bytes: usize) -> Self {
-        Self { file, read_bytes, start: 0, bytes: Bytes::new() }
+        Self { file, read_bytes, start: 0, bytes: Bytes::new(), holes: Holes::default() }
     }
 
-    /// The bytes from `at` to `at + length`, fewer only at the end of the file.
+    /// The bytes from `at` to `at + length`, fewer only at the end of the file; zeros where the disk
+    /// cannot read.
     pub(crate) fn slice(&mut self, at: u64, length: usize) -> io::Result<Bytes> {
         if !self.holds(at, length) {
-            self.bytes = read_at_most(self.file, at, self.read_bytes.max(length))?.into();
+            self.bytes = read_around_holes(self.file, at, self.read_bytes.max(length), &mut self.holes)?.into();
             self.start = at;
         }
         let from = (at - self.start) as usize;
         Ok(self.bytes.slice(from..self.bytes.len().min(from + length)))
+    }
+
+    /// What the disk could not read of all that was asked for.
+    pub(crate) fn holes(&self) -> &Holes {
+        &self.holes
     }
 
     fn holds(&self, at: u64, length: usize) -> bool {

@@ -9,11 +9,12 @@
 //! file from being opened. Both are written after everything else is synced, so a file with either
 //! of them is whole. The bytes are drawn in `docs/event-log-format.md`.
 //!
-//! In memory a file takes 72 bytes for each partition it has, 24 for each lost range, and an open
-//! file handle.
+//! In memory a file takes 72 bytes for each partition it has and 24 for each lost range. Its handle
+//! is one of the log's [`Handles`], open while the file is among those read last.
 
 mod footer;
 mod format;
+mod handles;
 mod index;
 mod layout;
 mod part_writer;
@@ -24,18 +25,20 @@ mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use model::{EventHubId, PartitionId, Timestamp};
 use thiserror::Error;
 
-use crate::disk::{Disk, DiskFile, read_at_most};
+use crate::disk::{Disk, DiskFile, Holes, read_around_holes};
 use crate::error::LostRange;
+use crate::sync::lock;
 use footer::Footer;
 pub(crate) use footer::Part;
 use format::{Anchor, AnchorRead, End, FileIdentity};
+pub(crate) use handles::Handles;
 pub(crate) use read::Place;
 pub(crate) use write::seal;
 
@@ -45,12 +48,22 @@ const WINDOW_BYTES: usize = 1024 * 1024;
 /// A sealed file, open for reading.
 pub(crate) struct SealedFile {
     path: PathBuf,
-    file: Arc<dyn DiskFile>,
+    access: Access,
     identity: FileIdentity,
     file_bytes: u64,
     footer: Footer,
     /// A block of the index did not verify; said once.
     has_index_damage: AtomicBool,
+    /// What the disk was found unable to read.
+    holes: Mutex<Holes>,
+}
+
+/// How a file is read.
+enum Access {
+    /// By a handle of its own.
+    Own(Arc<dyn DiskFile>),
+    /// By one of the log's.
+    Shared(Arc<Handles>),
 }
 
 /// Why a file could not be opened as a sealed one.
@@ -84,9 +97,10 @@ impl SealedFile {
     pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, SealedFault> {
         let file = disk.open(path)?;
         let file_bytes = file.length()?;
-        let (identity, footer) = match open_at(&*file, file_bytes, End::Trailer) {
+        let mut holes = Holes::default();
+        let (identity, footer) = match open_at(&*file, file_bytes, End::Trailer, &mut holes) {
             Err(SealedFault::Damaged { what, at }) => {
-                let opened = open_at(&*file, file_bytes, End::Head)?;
+                let opened = open_at(&*file, file_bytes, End::Head, &mut holes)?;
                 tracing::warn!(file = %path.display(), what, at, "a sealed file is damaged at its end and was opened by its head");
                 opened
             }
@@ -95,11 +109,52 @@ impl SealedFile {
         if path.file_name().and_then(|name| name.to_str()).and_then(name_parts) != Some((identity.segment.epoch, identity.hub)) {
             return Err(SealedFault::Foreign);
         }
-        Ok(Self::new(path.to_owned(), file, identity, file_bytes, footer))
+        let opened = Self::new(path.to_owned(), file, identity, file_bytes, footer);
+        opened.note_holes(&holes);
+        Ok(opened)
     }
 
     fn new(path: PathBuf, file: Arc<dyn DiskFile>, identity: FileIdentity, file_bytes: u64, footer: Footer) -> Self {
-        Self { path, file, identity, file_bytes, footer, has_index_damage: AtomicBool::new(false) }
+        let (access, has_index_damage) = (Access::Own(file), AtomicBool::new(false));
+        Self { path, access, identity, file_bytes, footer, has_index_damage, holes: Mutex::default() }
+    }
+
+    /// Gives up the handle that the file was opened with for one of `handles`.
+    pub(crate) fn with_handles(mut self, handles: &Arc<Handles>) -> Self {
+        self.access = Access::Shared(Arc::clone(handles));
+        self
+    }
+
+    /// Up to `length` bytes from `at`, fewer only at the end of the file; zeros where the disk
+    /// cannot read.
+    fn read_at(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        let mut holes = Holes::default();
+        let bytes = read_around_holes(&*self.handle()?, at, length, &mut holes)?;
+        self.note_holes(&holes);
+        Ok(bytes)
+    }
+
+    fn handle(&self) -> io::Result<Arc<dyn DiskFile>> {
+        match &self.access {
+            Access::Own(file) => Ok(Arc::clone(file)),
+            Access::Shared(handles) => handles.get((self.epoch(), self.hub()), &self.path),
+        }
+    }
+
+    /// Takes down what the disk could not read, and says it once.
+    fn note_holes(&self, holes: &Holes) {
+        let mut known = lock(&self.holes);
+        for hole in holes.iter() {
+            if known.add(hole.clone()) {
+                let (at, bytes) = (hole.start, hole.end - hole.start);
+                tracing::error!(file = %self.path.display(), at, bytes, "the disk cannot read a part of a sealed file; it counts as damaged");
+            }
+        }
+    }
+
+    /// What the disk was found unable to read of the file.
+    pub(crate) fn holes(&self) -> Holes {
+        lock(&self.holes).clone()
     }
 
     /// Where the file lies.
@@ -155,7 +210,7 @@ impl SealedFile {
     /// The disk's.
     pub(crate) fn notes(&self) -> io::Result<Option<Bytes>> {
         let notes = self.footer.notes;
-        let bytes = read_at_most(&*self.file, notes.at, notes.bytes as usize)?;
+        let bytes = self.read_at(notes.at, notes.bytes as usize)?;
         Ok((crc32c::crc32c_append(self.identity.seed(), &bytes) == notes.checksum).then(|| bytes.into()))
     }
 
@@ -166,15 +221,16 @@ impl SealedFile {
 
     /// The places of those ends of the file, or of their copies of the footer, that do not verify.
     pub(crate) fn damaged_ends(&self) -> io::Result<Vec<u64>> {
-        let mut damaged = Vec::new();
+        let (mut damaged, mut holes, file) = (Vec::new(), Holes::default(), self.handle()?);
         for end in [End::Head, End::Trailer] {
-            match open_at(&*self.file, self.file_bytes, end) {
+            match open_at(&*file, self.file_bytes, end, &mut holes) {
                 Ok((identity, _)) if identity == self.identity => {}
                 Ok(_) | Err(SealedFault::Version(_) | SealedFault::Foreign) => damaged.push(end.place(self.file_bytes)),
                 Err(SealedFault::Damaged { at, .. }) => damaged.push(at),
                 Err(SealedFault::Disk(error)) => return Err(error),
             }
         }
+        self.note_holes(&holes);
         Ok(damaged)
     }
 
@@ -191,6 +247,15 @@ impl SealedFile {
     }
 }
 
+impl Drop for SealedFile {
+    fn drop(&mut self) {
+        // A removed file's blocks are free when it is closed.
+        if let Access::Shared(handles) = &self.access {
+            handles.forget((self.epoch(), self.hub()));
+        }
+    }
+}
+
 impl std::fmt::Debug for SealedFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SealedFile").field("path", &self.path).field("footer", &self.footer).finish_non_exhaustive()
@@ -198,9 +263,9 @@ impl std::fmt::Debug for SealedFile {
 }
 
 /// The footer that one end of the file leads to.
-fn open_at(file: &dyn DiskFile, file_bytes: u64, end: End) -> Result<(FileIdentity, Footer), SealedFault> {
+fn open_at(file: &dyn DiskFile, file_bytes: u64, end: End, holes: &mut Holes) -> Result<(FileIdentity, Footer), SealedFault> {
     let (what, at) = (end.name(), end.place(file_bytes));
-    let anchor = match Anchor::decode(&read_at_most(file, at, format::ANCHOR_BYTES)?, end) {
+    let anchor = match Anchor::decode(&read_around_holes(file, at, format::ANCHOR_BYTES, holes)?, end) {
         AnchorRead::Valid(anchor) => anchor,
         AnchorRead::Version(version) => return Err(SealedFault::Version(version)),
         AnchorRead::Invalid => return Err(SealedFault::Damaged { what, at }),
@@ -209,7 +274,7 @@ fn open_at(file: &dyn DiskFile, file_bytes: u64, end: End) -> Result<(FileIdenti
     if anchor.footer.end() > file_bytes {
         return Err(damaged);
     }
-    let bytes = read_at_most(file, anchor.footer.at, anchor.footer.bytes as usize)?;
+    let bytes = read_around_holes(file, anchor.footer.at, anchor.footer.bytes as usize, holes)?;
     if crc32c::crc32c_append(anchor.identity.seed(), &bytes) != anchor.footer.checksum {
         return Err(damaged);
     }

@@ -3,13 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use model::Timestamp;
 
-use crate::disk::{Disk, DiskFile, write_all_at};
+use crate::disk::{Disk, DiskFile, Holes, write_all_at};
 use crate::format::{Position, SegmentHead, SegmentIdentity};
 use crate::index::SegmentIndex;
+use crate::sync::lock;
 
 /// Zeros are written in pieces of this size.
 const FILL_BYTES: usize = 1024 * 1024;
@@ -27,11 +28,14 @@ pub(crate) struct Segment {
     /// The end of the last durable group.
     end: AtomicU64,
     pub(crate) index: RwLock<SegmentIndex>,
+    /// What the disk was found unable to read.
+    holes: Mutex<Holes>,
 }
 
 impl Segment {
     pub(crate) fn new(identity: SegmentIdentity, file: Arc<dyn DiskFile>, groups_at: u64, starts: Vec<Position>) -> Self {
-        Self { identity, file, groups_at, starts, began: OnceLock::new(), end: AtomicU64::new(groups_at), index: RwLock::default() }
+        let (began, end, index) = (OnceLock::new(), AtomicU64::new(groups_at), RwLock::default());
+        Self { identity, file, groups_at, starts, began, end, index, holes: Mutex::default() }
     }
 
     /// Takes a prepared file into use: writes its head and makes that durable.
@@ -48,6 +52,22 @@ impl Segment {
 
     pub(crate) fn set_end(&self, end: u64) {
         self.end.store(end, Ordering::Release);
+    }
+
+    /// Takes down what the disk could not read, and says it once.
+    pub(crate) fn note_holes(&self, holes: &Holes) {
+        let mut known = lock(&self.holes);
+        for hole in holes.iter() {
+            if known.add(hole.clone()) {
+                let (epoch, at, bytes) = (self.identity.epoch, hole.start, hole.end - hole.start);
+                tracing::error!(epoch, at, bytes, "the disk cannot read a part of a segment; it counts as damaged");
+            }
+        }
+    }
+
+    /// Whether the disk was found unable to read some of it.
+    pub(crate) fn has_holes(&self) -> bool {
+        lock(&self.holes).end().is_some()
     }
 }
 

@@ -44,8 +44,12 @@ pub(crate) fn first_at_or_after(shared: &Shared, key: PartitionKey, time: Timest
             Source::Sealed(file) => in_sealed(file, key, time),
             Source::Unsealed(segment) => in_segment(segment, key, time),
         };
-        if let Some(found) = found.map_err(|source| ReadError::Disk { epoch, source })? {
-            return Ok(Some(found));
+        match found {
+            Ok(Some(found)) => return Ok(Some(found)),
+            Ok(None) => {}
+            // Retention took the file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(ReadError::Disk { epoch, source }),
         }
         epoch += 1;
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use model::Timestamp;
 
 use crate::batch::StoredBatch;
+use crate::clock_lag::ClockLag;
 use crate::disk::write_all_at;
 use crate::error::LogFailed;
 use crate::format::{BLOCK_BYTES, GROUP_HEADER_BYTES, GroupHeader, finish_frame};
@@ -42,6 +43,7 @@ pub(crate) struct Writer {
     pub(crate) spares: SpareSegments,
     /// No next segment is tried for before, unless a group needs one.
     pub(crate) patient_until: Timestamp,
+    pub(crate) lag: ClockLag,
 }
 
 impl Writer {
@@ -115,16 +117,17 @@ impl Writer {
 
     /// Writes the group and makes it durable; returns its place in the segment.
     fn write_group(&mut self, group: &mut Group, padded: usize) -> io::Result<u64> {
-        let frames_bytes = group.buffer.len() - GROUP_HEADER_BYTES;
+        let (frames_bytes, now) = (group.buffer.len() - GROUP_HEADER_BYTES, self.shared.clock.now());
         let header = GroupHeader {
             identity: self.segment.identity,
             number: self.next_group,
             writer: self.id,
             frames_bytes: frames_bytes as u32,
             frame_count: group.frames.len() as u32,
-            append_time: self.shared.clock.now().max(self.last_time),
+            append_time: now.max(self.last_time),
         };
         self.last_time = header.append_time;
+        self.lag.look(now, header.append_time);
         let seed = header.frame_seed();
         for frame in &group.frames {
             finish_frame(group.buffer.get_mut(frame.at..).unwrap_or_default(), header.append_time, seed);

@@ -4,6 +4,7 @@ mod content;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +23,8 @@ pub struct Faults {
     pub capacity: Option<u64>,
     /// Writes may stop short.
     pub short_writes: bool,
+    /// No block of any file can be read.
+    pub reads_fail: bool,
 }
 
 /// A disk in memory; a clone is the same disk.
@@ -43,6 +46,9 @@ struct State {
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
     claimed: BTreeSet<PathBuf>,
+    opens: u64,
+    open_handles: usize,
+    open_handles_max: usize,
 }
 
 impl FaultyDisk {
@@ -59,6 +65,9 @@ impl FaultyDisk {
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
             claimed: BTreeSet::new(),
+            opens: 0,
+            open_handles: 0,
+            open_handles_max: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
     }
@@ -71,6 +80,21 @@ impl FaultyDisk {
     /// Calls so far that changed something.
     pub fn calls(&self) -> u64 {
         lock(&self.state).calls
+    }
+
+    /// Files opened so far, those that were created not counted.
+    pub fn opens(&self) -> u64 {
+        lock(&self.state).opens
+    }
+
+    /// Files that are open.
+    pub fn open_handles(&self) -> usize {
+        lock(&self.state).open_handles
+    }
+
+    /// The most files that were open at once.
+    pub fn open_handles_max(&self) -> usize {
+        lock(&self.state).open_handles_max
     }
 
     /// A checksum over everything that was asked of the disk, in order.
@@ -112,7 +136,27 @@ impl FaultyDisk {
             file.durable.clone_from(&file.current);
         }
     }
+
+    /// Makes the sectors of 512 bytes that these bytes lie in unreadable until they are written.
+    pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>) {
+        let mut state = lock(&self.state);
+        let id = state.names.get(path).copied();
+        if let Some(file) = id.and_then(|id| state.files.get_mut(&id)) {
+            file.spoil(bytes);
+        }
+    }
 }
+
+impl FaultyDisk {
+    fn handle(&self, state: &mut State, path: &Path, id: u64) -> Arc<dyn DiskFile> {
+        state.open_handles += 1;
+        state.open_handles_max = state.open_handles_max.max(state.open_handles);
+        Arc::new(FaultyFile { disk: self.clone(), path: path.to_owned(), id, generation: state.generation })
+    }
+}
+
+/// What a disk answers for a block it cannot read.
+const EIO: i32 = 5;
 
 /// What a call that changes something is to do.
 enum Verdict {
@@ -226,14 +270,14 @@ impl Disk for FaultyDisk {
             state.names.insert(path.to_owned(), id);
             Ok(())
         })?;
-        let generation = state.generation;
-        Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_owned(), id, generation }))
+        Ok(self.handle(&mut state, path, id))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         let id = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Arc::new(FaultyFile { disk: self.clone(), path: path.to_owned(), id, generation: state.generation }))
+        state.opens += 1;
+        Ok(self.handle(&mut state, path, id))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -293,6 +337,12 @@ struct FaultyFile {
     generation: u64,
 }
 
+impl Drop for FaultyFile {
+    fn drop(&mut self) {
+        lock(&self.disk.state).open_handles -= 1;
+    }
+}
+
 impl FaultyFile {
     /// Runs `work` unless the machine was restarted since the file was opened.
     fn with<T>(&self, work: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
@@ -328,6 +378,9 @@ impl DiskFile for FaultyFile {
             let file = state.files.get(&self.id).ok_or(io::ErrorKind::NotFound)?;
             let rest = file.current.get(offset as usize..).unwrap_or_default();
             let length = rest.len().min(buffer.len());
+            if state.faults.reads_fail || !file.is_readable(offset as usize, length) {
+                return Err(io::Error::from_raw_os_error(EIO));
+            }
             if let (Some(to), Some(from)) = (buffer.get_mut(..length), rest.get(..length)) {
                 to.copy_from_slice(from);
             }

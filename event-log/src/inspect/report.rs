@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use model::{EventHubId, PartitionId, SequenceNumber};
 
 use crate::batch::StoredBatch;
+use crate::disk::Holes;
 use crate::error::LostRange;
 use crate::partition::PartitionKey;
 
@@ -111,11 +112,17 @@ pub enum Damaged {
     IndexBlock,
     /// The notes of a sealed file.
     Notes,
+    /// Bytes that the disk cannot read; what lay there is damaged too.
+    Unreadable {
+        /// How many.
+        bytes: u64,
+    },
 }
 
 impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Unreadable { bytes } => return write!(f, "{bytes} bytes that the disk cannot read"),
             Self::SegmentHead => "head of the segment",
             Self::Group => "commit group",
             Self::MissingGroup => "end of the segment, groups are missing",
@@ -156,6 +163,11 @@ impl Findings {
 
     pub(super) fn note_damage(&mut self, path: &Path, at: u64, what: Damaged) {
         self.damage.push(Damage { path: path.to_owned(), at, what });
+    }
+
+    /// What the disk could not read of the file.
+    pub(super) fn note_holes(&mut self, path: &Path, holes: &Holes) {
+        holes.iter().for_each(|hole| self.note_damage(path, hole.start, Damaged::Unreadable { bytes: hole.end - hole.start }));
     }
 
     pub(super) fn into_report(mut self, standings: Standings) -> LogReport {

@@ -41,7 +41,9 @@ impl Inspection<'_> {
             return Err(OpenError::Foreign { path: path.to_owned() });
         }
         self.findings.begin_file(path, FileKind::Sealed, file.file_bytes());
-        self.run_sealed_file(&file).map_err(failed("reading", path))
+        let flow = self.run_sealed_file(&file).map_err(failed("reading", path))?;
+        self.findings.note_holes(path, &file.holes());
+        Ok(flow)
     }
 
     fn run_sealed_file(&mut self, file: &SealedFile) -> io::Result<ControlFlow<()>> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::Inspection;
 use super::report::{Damaged, FileKind};
-use crate::format::{GROUP_HEADER_BYTES, HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
+use crate::format::{BLOCK_BYTES, GROUP_HEADER_BYTES, HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
 use crate::recovery::directory::Found;
 use crate::scan::{self, Stretch, Window};
 
@@ -30,20 +30,27 @@ impl Successor {
 
 impl Inspection<'_> {
     pub(super) fn run_segment(&mut self, found: &Found, successor: Successor) -> io::Result<ControlFlow<()>> {
+        let mut window = Window::new(&*found.file, WINDOW_BYTES);
+        let flow = self.run_groups(found, successor, &mut window)?;
+        self.findings.note_holes(&found.path, window.holes());
+        Ok(flow)
+    }
+
+    fn run_groups(&mut self, found: &Found, successor: Successor, window: &mut Window<'_>) -> io::Result<ControlFlow<()>> {
         let limit = found.file.length()?;
         self.findings.begin_file(&found.path, FileKind::Segment, limit);
         let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
         let mut expected = found.head.as_ref().map(|head| head.base_group);
         let mut at = self.enter_segment(found);
-        let mut window = Window::new(&*found.file, WINDOW_BYTES);
-        while let Some(stretch) = scan::next_stretch(&mut window, identity, at, limit)? {
+        while let Some(stretch) = scan::next_stretch(window, identity, at, limit)? {
             if expected.is_some_and(|expected| successor == Successor::At(expected)) {
                 // What follows was torn, and cut by a recovery.
                 break;
             }
             if !stretch.is_whole() {
-                let is_final = scan::find_group(&mut window, stretch.end, limit, |header| header.identity == identity)?.is_none();
-                if is_final && successor == Successor::None {
+                let is_final = scan::find_group(window, stretch.end, limit, |header| header.identity == identity)?.is_none();
+                let is_hidden = window.holes().touch(&(stretch.at..stretch.end + BLOCK_BYTES as u64));
+                if is_final && successor == Successor::None && !is_hidden {
                     self.findings.torn_tail = Some((found.path.clone(), stretch.at));
                     return Ok(ControlFlow::Continue(()));
                 }

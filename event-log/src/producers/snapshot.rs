@@ -24,24 +24,64 @@ const RUN_BYTES: usize = 16;
 #[error("the snapshot of idempotent producers is malformed")]
 pub(crate) struct MalformedSnapshot;
 
-impl Producers {
-    /// The producers of a hub that were used within a day of the latest use of any, and their
-    /// batches that are durable.
-    pub(crate) fn snapshot(&self, hub: EventHubId) -> Vec<u8> {
+/// Producers looked at in one piece of a snapshot: some 0.1 ms.
+const PIECE: usize = 512;
+
+/// A snapshot in the making, see [`Snapshot::take_piece`].
+///
+/// It has the producers of a hub that were used within a day of the latest use of any, and their
+/// batches that are durable, in order of use, so that restoring keeps the order. One that is used
+/// while the pieces are taken may be in it twice: restoring takes over what the second has more.
+pub(crate) struct Snapshot {
+    hub: EventHubId,
+    out: Vec<u8>,
+    count: u32,
+    /// The first use that was not looked at.
+    next_use: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn begin(hub: EventHubId) -> Self {
         let mut out = vec![VERSION];
         out.put_u32(0);
-        let mut count = 0_u32;
-        // In order of use, so that restoring keeps the order.
-        for (key, id) in self.by_use.values().filter(|(key, _)| key.0 == hub) {
-            let Some(producer) = self.partitions.get(key).and_then(|producers| producers.get(id)) else { continue };
-            if self.latest.saturating_since(producer.last_used) <= SNAPSHOT_AGE_MAX && producer.put(&mut out, key.1, *id) {
-                count += 1;
+        Self { hub, out, count: 0, next_use: 0 }
+    }
+
+    /// Takes the next producers, so few that what waits for the table does not notice; `false` when
+    /// all of them are taken. Whoever is used between two pieces comes after all others, so nobody
+    /// is missed.
+    pub(crate) fn take_piece(&mut self, producers: &Producers) -> bool {
+        if !producers.partitions.keys().any(|key| key.0 == self.hub) {
+            return false;
+        }
+        let mut looked_at = 0;
+        for (last_use, (key, id)) in producers.by_use.range(self.next_use..).take(PIECE) {
+            looked_at += 1;
+            self.next_use = last_use + 1;
+            let found = producers.partitions.get(key).filter(|_| key.0 == self.hub).and_then(|producers| producers.get(id));
+            let Some(producer) = found else { continue };
+            if producers.latest.saturating_since(producer.last_used) <= SNAPSHOT_AGE_MAX && producer.put(&mut self.out, key.1, *id) {
+                self.count += 1;
             }
         }
-        if let Some(slot) = out.get_mut(1..5) {
-            slot.copy_from_slice(&count.to_be_bytes());
+        looked_at == PIECE
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        if let Some(slot) = self.out.get_mut(1..5) {
+            slot.copy_from_slice(&self.count.to_be_bytes());
         }
-        out
+        self.out
+    }
+}
+
+impl Producers {
+    /// All pieces at once.
+    #[cfg(test)]
+    pub(super) fn snapshot(&self, hub: EventHubId) -> Vec<u8> {
+        let mut snapshot = Snapshot::begin(hub);
+        while snapshot.take_piece(self) {}
+        snapshot.finish()
     }
 
     /// Takes over a snapshot. What is known to be newer stays.

@@ -122,6 +122,28 @@ fn batches_of_a_failed_group_are_forgotten_and_may_come_again() {
 }
 
 #[test]
+fn after_a_failed_group_the_first_batch_of_it_comes_before_any_later_one() {
+    let mut table = table();
+    table.group = Arc::default();
+    table.check(stamp(1, 0, 10), 2, Answer::Appended);
+    table.check(stamp(1, 0, 12), 2, Answer::Appended);
+    table.group.resolve(Err(LogFailed::Closed));
+    for _ in 0..2 {
+        table.group = Arc::default();
+        table.check(stamp(1, 0, 12), 2, out_of_order(10, 12));
+        table.check(stamp(1, 0, 14), 2, out_of_order(10, 14));
+        table.check(stamp(1, 0, 10), 2, Answer::Appended);
+        table.check(stamp(1, 0, 12), 2, Answer::Appended);
+        table.group.resolve(Err(LogFailed::Closed));
+    }
+    // A restarted producer begins again.
+    table.group = GroupState::durable();
+    table.check(stamp(1, 1, 10), 2, out_of_order(0, 10));
+    table.check(stamp(1, 1, 0), 2, Answer::Appended);
+    table.check(stamp(1, 1, 2), 2, Answer::Appended);
+}
+
+#[test]
 fn the_producer_used_least_recently_is_forgotten_first() {
     let mut table = Table::new(Bounds { of_partition: 3, of_all: 100 });
     for id in [1, 2, 3] {
@@ -177,6 +199,34 @@ fn a_snapshot_brings_back_durable_batches_of_the_hub_used_within_a_day() {
         assert_eq!(Producers::default().restore(EventHubId(1), &bytes[..length]), Err(MalformedSnapshot), "{length}");
     }
     assert_eq!(Producers::default().restore(EventHubId(1), &[&bytes[..], &[0]].concat()), Err(MalformedSnapshot));
+}
+
+#[test]
+fn a_snapshot_in_pieces_misses_no_producer_that_is_used_meanwhile() {
+    let hub = EventHubId(1);
+    let mut producers = Producers::default();
+    let note = |producers: &mut Producers, id: i64, first: i32| {
+        let base = SequenceNumber(id * 10 + i64::from(first));
+        producers.note_staged(KEY, stamp(id, 0, first), 1, base, GroupState::durable(), NOW);
+    };
+    let ids = 0..900_i64;
+    ids.clone().for_each(|id| note(&mut producers, id, 0));
+    let mut snapshot = Snapshot::begin(hub);
+    // In each piece some are used again that were taken, and some that were not.
+    let mut first = 1;
+    while snapshot.take_piece(&producers) {
+        for id in [3, 500, 700, 899] {
+            note(&mut producers, id, first);
+        }
+        first += 1;
+    }
+    assert!(first > 1, "there was more than one piece");
+    let mut restored = Producers::default();
+    restored.restore(hub, &snapshot.finish()).unwrap();
+    let runs = |producers: &Producers, id: i64| producers.partitions[&KEY][&id].batches.iter().map(|run| run.first).collect::<Vec<_>>();
+    for id in ids {
+        assert_eq!(runs(&restored, id), runs(&producers, id), "{id}");
+    }
 }
 
 /// Everything that one producer stored, in its current epoch.

@@ -96,7 +96,12 @@ impl Search {
                 Source::Sealed(file) => self.run_sealed(file, &mut found),
                 Source::Unsealed(segment) => self.run_segment(segment, &mut found),
             };
-            if step.map_err(|source| ReadError::Disk { epoch, source })? == Step::Done {
+            let step = match step {
+                // Retention took the file; where the partition begins now tells what is gone.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Step::On,
+                step => step.map_err(|source| ReadError::Disk { epoch, source })?,
+            };
+            if step == Step::Done {
                 return Ok(found);
             }
             source = read(&shared.catalogue).source_from(self.key.0, epoch + 1);
@@ -180,14 +185,17 @@ impl Search {
         let end = segment.end();
         let Some(mut at) = self.first_group(segment, found.position) else { return Ok(Step::On) };
         let mut window = Window::new(&*segment.file, WINDOW_BYTES);
+        let mut step = Step::On;
         while let Some(stretch) = scan::next_stretch(&mut window, segment.identity, at, end)? {
             found.place = Some(Place { epoch: segment.identity.epoch, at: At::Group(at) });
-            if self.run_stretch(&stretch, found) == Step::Done {
-                return Ok(Step::Done);
+            step = self.run_stretch(&stretch, found);
+            if step == Step::Done {
+                break;
             }
             at = stretch.end;
         }
-        Ok(Step::On)
+        segment.note_holes(window.holes());
+        Ok(step)
     }
 
     /// Where in the segment to begin; `None` if it has nothing of the partition.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use model::EventHubId;
 
 use super::WINDOW_BYTES;
-use crate::disk::{Disk, DiskFile, read_at_most};
+use crate::disk::{Disk, DiskFile, Holes, read_around_holes};
 use crate::error::OpenError;
 use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, Position, SegmentHead};
-use crate::recycle::{SPARES_MAX, Spare};
+use crate::recycle::{SPARES_MAX, Spare, Workshop};
 use crate::scan::{self, Window};
 use crate::sealed::{self, SealedFault, SealedFile};
 use crate::segment;
@@ -25,6 +25,8 @@ pub(crate) struct Found {
     /// Of the head, or of a group where the head does not verify. `None` for a file that was
     /// prepared and not used.
     pub(crate) log_id: Option<u128>,
+    /// The disk could not read all of the head.
+    pub(crate) is_head_unreadable: bool,
 }
 
 /// Everything found, cleaned of what is of no use.
@@ -52,13 +54,15 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Ope
 }
 
 /// Lists the directory, opens what is in use, removes what is not.
-pub(super) fn read(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Result<Directory, OpenError> {
+pub(super) fn read(workshop: &Workshop) -> Result<Directory, OpenError> {
+    let Workshop { disk, directory, segment_bytes, .. } = workshop;
+    let disk = &**disk;
     let mut names = disk.list(directory).map_err(failed("listing", directory))?;
     names.sort_unstable();
     let segments = names.iter().filter_map(|name| segment::epoch_of(name));
     let segments = segments.map(|epoch| find_segment(disk, directory, epoch)).collect::<Result<Vec<_>, _>>()?;
     let mut epoch_max = segments.last().map_or(0, |found| found.epoch);
-    let (segments, unused) = tell_used(segments)?;
+    let (mut segments, unused) = tell_used(segments)?;
     for epoch in unused {
         remove(disk, &segment::path(directory, epoch))?;
     }
@@ -72,16 +76,18 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Res
             continue;
         }
         match open_sealed(disk, &path)? {
-            Some(file) => sealed.push(file),
+            Some(file) => sealed.push(file.with_handles(&workshop.handles)),
             None => damaged.push(DamagedFile { path, hub, epoch }),
         }
     }
+    let log_id = sealed.last().map(SealedFile::log_id);
+    segments.iter_mut().try_for_each(|found| name_log(found, log_id))?;
     let mut spares = Vec::new();
     for epoch in names.iter().rev().filter_map(|name| segment::spare_epoch_of(name)) {
         epoch_max = epoch_max.max(epoch);
         let path = segment::spare_path(directory, epoch);
         let length = disk.open(&path).and_then(|file| file.length()).map_err(failed("opening", &path))?;
-        if spares.len() < SPARES_MAX && length == segment_bytes {
+        if spares.len() < SPARES_MAX && length == *segment_bytes {
             spares.push(Spare { epoch, held: None });
         } else {
             remove(disk, &path)?;
@@ -89,6 +95,16 @@ pub(super) fn read(disk: &dyn Disk, directory: &Path, segment_bytes: u64) -> Res
     }
     disk.sync_directory(directory).map_err(failed("syncing", directory))?;
     Ok(Directory { segments, sealed, damaged, spares, epoch_max })
+}
+
+/// Gives a segment of which neither head nor groups tell the log it is of that of the sealed files.
+fn name_log(found: &mut Found, log_id: Option<u128>) -> Result<(), OpenError> {
+    found.log_id = found.log_id.or(log_id);
+    if found.log_id.is_some() {
+        return Ok(());
+    }
+    let source = io::Error::other("its head cannot be read, and nothing else tells whether it holds events");
+    Err(failed("reading", &found.path)(source))
 }
 
 fn remove(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
@@ -99,7 +115,8 @@ fn remove(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
 pub(crate) fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Result<Found, OpenError> {
     let path = segment::path(directory, epoch);
     let file = disk.open(&path).map_err(failed("opening", &path))?;
-    let head = match read_head(&*file).map_err(failed("reading", &path))? {
+    let mut holes = Holes::default();
+    let head = match read_head(&*file, &mut holes).map_err(failed("reading", &path))? {
         HeadRead::Valid(head) => Some(head),
         HeadRead::Version(version) => return Err(OpenError::Version { path, version }),
         HeadRead::Invalid => None,
@@ -109,16 +126,16 @@ pub(crate) fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Res
         // Without a head, or with that of an earlier use: groups tell whether it was used.
         Some(_) | None => log_id_of_groups(&*file, epoch).map_err(failed("reading", &path))?,
     };
-    Ok(Found { path, epoch, file, head, log_id })
+    Ok(Found { path, epoch, file, head, log_id, is_head_unreadable: holes.end().is_some() })
 }
 
-fn read_head(file: &dyn DiskFile) -> io::Result<HeadRead> {
-    let first = read_at_most(file, 0, HEAD_BYTES)?;
+fn read_head(file: &dyn DiskFile, holes: &mut Holes) -> io::Result<HeadRead> {
+    let first = read_around_holes(file, 0, HEAD_BYTES, holes)?;
     let announced = SegmentHead::announced_bytes(&first).unwrap_or(0);
     if !announced.is_multiple_of(HEAD_ALIGNMENT) || announced as u64 > file.length()? {
         return Ok(HeadRead::Invalid);
     }
-    Ok(SegmentHead::decode(&read_at_most(file, 0, announced)?))
+    Ok(SegmentHead::decode(&read_around_holes(file, 0, announced, holes)?))
 }
 
 fn log_id_of_groups(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<u128>> {
@@ -134,6 +151,12 @@ pub(crate) fn tell_used(files: Vec<Found>) -> Result<(Vec<Found>, Vec<u64>), Ope
     for mut found in files {
         // Used again and not yet begun, or begun and its head damaged since.
         found.head = found.head.filter(|head| head.identity.epoch >= found.epoch);
+        if found.log_id.is_none() && found.is_head_unreadable {
+            // Used or not, which cannot be told: it is kept.
+            found.log_id = log_id;
+            used.push(found);
+            continue;
+        }
         if found.log_id.is_none() {
             unused.push(found.epoch);
             continue;
@@ -163,7 +186,7 @@ fn open_sealed(disk: &dyn Disk, path: &Path) -> Result<Option<SealedFile>, OpenE
 /// The positions in the head of a retired segment, for a log that lost all its segments.
 pub(super) fn positions_of_spare(disk: &dyn Disk, directory: &Path, spare: &Spare) -> io::Result<Vec<Position>> {
     let file = disk.open(&segment::spare_path(directory, spare.epoch))?;
-    Ok(match read_head(&*file)? {
+    Ok(match read_head(&*file, &mut Holes::default())? {
         HeadRead::Valid(head) => head.positions,
         HeadRead::Invalid | HeadRead::Version(_) => Vec::new(),
     })

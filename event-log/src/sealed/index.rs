@@ -9,7 +9,6 @@ use model::{EventHubId, SequenceNumber, Timestamp};
 
 use super::format::FileIdentity;
 use super::{Part, SealedFile};
-use crate::disk::read_at_most;
 
 /// A block; blocks begin at multiples of this.
 pub(crate) const BLOCK_BYTES: usize = 4096;
@@ -144,7 +143,7 @@ impl SealedFile {
         let mut damaged = Vec::new();
         for number in 0..blocks {
             let at = self.footer.index_at + u64::from(number) * BLOCK_BYTES as u64;
-            let bytes = read_at_most(&*self.file, at, BLOCK_BYTES)?;
+            let bytes = self.read_at(at, BLOCK_BYTES)?;
             if decode_block(&bytes, &self.identity, number).is_none() {
                 damaged.push(at);
             }
@@ -155,7 +154,7 @@ impl SealedFile {
     /// A partition's entries in a block of the index; `None` if the block does not verify.
     fn entries_in_block(&self, part: &Part, number: u32) -> io::Result<Option<Vec<IndexEntry>>> {
         let at = self.footer.index_at + u64::from(number) * BLOCK_BYTES as u64;
-        let bytes = read_at_most(&*self.file, at, BLOCK_BYTES)?;
+        let bytes = self.read_at(at, BLOCK_BYTES)?;
         let data = part.at..part.data_end();
         let begin = number * ENTRIES_IN_BLOCK;
         let own = part.index.first.max(begin) - begin..part.index.end().min(begin + ENTRIES_IN_BLOCK) - begin;

@@ -9,7 +9,6 @@ use model::{PartitionId, SequenceNumber, Timestamp};
 use super::index::{IndexEntry, STRIDE_BYTES};
 use super::{Part, SealedFile};
 use crate::batch::{StoredBatch, verify};
-use crate::disk::read_at_most;
 use crate::format::{FRAME_ALIGNMENT, FRAME_PREFIX_BYTES, FrameHeader};
 
 /// Bounds of what is read at once, which lives as long as a batch from it does.
@@ -206,7 +205,7 @@ impl<'a> FrameCursor<'a> {
             return Ok(None);
         }
         let wanted = (self.read_bytes.max(length) as u64).min(self.end - self.at);
-        self.buffer = read_at_most(&*self.file.file, self.at, wanted as usize)?.into();
+        self.buffer = self.file.read_at(self.at, wanted as usize)?.into();
         self.buffer_at = self.at;
         if self.buffer.is_empty() {
             // The file was cut off.

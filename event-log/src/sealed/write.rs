@@ -98,6 +98,7 @@ impl Sealer {
         if at < segment.end() {
             self.report(at, segment.end());
         }
+        segment.note_holes(window.holes());
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A file of the faulty disk: what was written, and what a power cut leaves of it for certain.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// What a disk writes at once: a power cut keeps or loses sectors of this size, each for itself.
 const SECTOR_BYTES: usize = 512;
@@ -11,6 +12,8 @@ pub(super) struct Content {
     pub(super) durable: Vec<u8>,
     /// Sectors that differ.
     pub(super) pending: BTreeSet<usize>,
+    /// Sectors that cannot be read until they are written.
+    pub(super) unreadable: BTreeSet<usize>,
 }
 
 impl Content {
@@ -22,7 +25,20 @@ impl Content {
         if let Some(slot) = self.current.get_mut(at..end) {
             slot.copy_from_slice(bytes);
         }
-        self.pending.extend(at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES));
+        let sectors = at / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES);
+        // As a drive does that finds another place for a bad sector.
+        self.unreadable.retain(|sector| !sectors.contains(sector));
+        self.pending.extend(sectors);
+    }
+
+    /// Makes the sectors of these bytes unreadable.
+    pub(super) fn spoil(&mut self, bytes: Range<u64>) {
+        self.unreadable.extend(bytes.start as usize / SECTOR_BYTES..(bytes.end as usize).div_ceil(SECTOR_BYTES));
+    }
+
+    pub(super) fn is_readable(&self, at: usize, length: usize) -> bool {
+        let sectors = at / SECTOR_BYTES..(at + length).div_ceil(SECTOR_BYTES);
+        sectors.is_empty() || self.unreadable.range(sectors).next().is_none()
     }
 
     pub(super) fn sync(&mut self) {

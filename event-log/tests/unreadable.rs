@@ -1,0 +1,363 @@
+//! Blocks that the disk cannot read: what lay in them is named, everything else stays readable,
+//! sealing and opening go on; a disk that is gone is a failure and costs nothing.
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "support/frames.rs"]
+mod frames;
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use event_log::{Config, Damaged, Disk, EventLog, Faults, FaultyDisk, Health, OpenError, RecoveryReport, Selection, Start, inspect};
+use frames::{Stored, stored};
+use model::{PartitionId, SequenceNumber};
+use support::{HUB, Item, P0, P1, drain, hub, manual_clock, read_all, small, stage};
+
+fn try_open(disk: &FaultyDisk) -> Result<(EventLog, RecoveryReport), OpenError> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
+    EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[hub(1, 2)])
+}
+
+fn open(disk: &FaultyDisk) -> EventLog {
+    try_open(disk).expect("opens").0
+}
+
+/// Groups of one batch of about 700 bytes in each of two partitions.
+fn append(log: &EventLog, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        for (partition, prefix) in [(P0, "a"), (P1, "b")] {
+            stage(log, partition, &[&format!("{prefix}{number} {}", "x".repeat(700))]);
+        }
+        assert!(log.commit_staged());
+    }
+}
+
+fn segments(disk: &FaultyDisk) -> Vec<PathBuf> {
+    disk.paths().into_iter().filter(|path| path.extension().is_some_and(|name| name == "log")).collect()
+}
+
+/// The numbers that a partition's reader finds, and those it is told are lost.
+fn read(log: &EventLog, partition: PartitionId) -> (Vec<i64>, Vec<i64>) {
+    let (mut found, mut lost) = (Vec::new(), Vec::new());
+    for item in read_all(log, partition) {
+        match item {
+            Item::Event(sequence, _) => found.push(sequence.0),
+            Item::Gap(from, to) => lost.extend(from.0..=to.0),
+        }
+    }
+    (found, lost)
+}
+
+fn place_of(disk: &FaultyDisk, path: &Path, wanted: (PartitionId, i64)) -> u64 {
+    let frame = stored(&disk.content(path)).into_iter().find(|frame| (frame.partition, frame.base) == wanted).expect("stored there");
+    frame.bytes.start + 300
+}
+
+#[test]
+fn an_unreadable_block_of_a_waiting_segment_costs_its_batch_and_is_sealed_away() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    let first = segments(&disk)[0].clone();
+    let at = place_of(&disk, &first, (P0, 4));
+    disk.make_unreadable(&first, at..at + 1);
+    assert_eq!(read(&log, P0).1, [4], "before it is sealed");
+    while log.seal_oldest().expect("sealing goes on") {}
+    assert!(!segments(&disk).contains(&first));
+    assert!(!disk.paths().contains(&first.with_extension("spare")), "a bad file is not used again");
+    let check = |log: &EventLog| {
+        assert!(matches!(log.health(), Health::Degraded { .. }));
+        assert_eq!(read(log, P0).1, [4]);
+        assert_eq!(read(log, P1), ((0..30).collect(), Vec::new()));
+        log.close();
+    };
+    check(&log);
+    check(&open(&disk));
+}
+
+#[test]
+fn an_unreadable_block_is_passed_and_reported_when_the_log_is_opened() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..10);
+    log.close();
+    let segment = segments(&disk)[0].clone();
+    let at = place_of(&disk, &segment, (P1, 4));
+    disk.make_unreadable(&segment, at..at + 1);
+    let (log, report) = try_open(&disk).expect("opens");
+    let [unreadable] = report.unreadable.as_slice() else { panic!("{:?}", report.unreadable) };
+    assert_eq!((&unreadable.path, unreadable.at, unreadable.bytes), (&segment, at / 512 * 512, 512));
+    assert_eq!(report.lost.len(), 1);
+    assert_eq!((read(&log, P0).1, read(&log, P1).1), (vec![], vec![4]));
+    log.close();
+    let report = inspect(Path::new("log"), &disk, Selection::default(), &mut |_| std::ops::ControlFlow::Continue(())).expect("looked");
+    let named: Vec<_> = report.damage.iter().map(|damage| (damage.at, damage.what)).collect();
+    assert!(named.contains(&(at / 512 * 512, Damaged::Unreadable { bytes: 512 })), "{named:?}");
+}
+
+#[test]
+fn an_unreadable_last_group_is_damage_not_a_torn_write_and_its_numbers_are_not_given_again() {
+    // The last group's header, and its second frame.
+    for offset in [0, 1100] {
+        let disk = FaultyDisk::new(1);
+        let log = open(&disk);
+        append(&log, 0..5);
+        log.close();
+        let segment = segments(&disk)[0].clone();
+        let group = stored(&disk.content(&segment)).iter().map(|frame| frame.group_at).max().expect("a group");
+        disk.make_unreadable(&segment, group + offset..group + offset + 1);
+        let mut before = None;
+        for _ in 0..3 {
+            let log = open(&disk);
+            let next = [P0, P1].map(|partition| log.partition(HUB, partition).expect("known").next);
+            assert_eq!(next, *before.get_or_insert(next), "the same at each opening");
+            assert!(matches!(log.health(), Health::Degraded { .. }));
+            let lost = [P0, P1].map(|partition| read(&log, partition).1.contains(&4));
+            assert_eq!(lost, [offset == 0, true]);
+            log.close();
+        }
+        let log = open(&disk);
+        append(&log, 5..20);
+        while log.seal_oldest().expect("sealed") {}
+        log.close();
+        let log = open(&disk);
+        let (found, lost) = read(&log, P1);
+        assert!(lost.contains(&4) && found.len() == 4 + 15, "{found:?}");
+        assert!(found[4] > 4);
+    }
+}
+
+#[test]
+fn an_unreadable_head_costs_no_event_and_no_file() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    log.close();
+    for path in segments(&disk) {
+        disk.make_unreadable(&path, 0..1);
+    }
+    let log = open(&disk);
+    for partition in [P0, P1] {
+        assert_eq!(read(&log, partition).0, (0..30).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_at_all_is_a_failure_and_nothing_counts_as_lost() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    let files = disk.paths();
+    disk.set_faults(Faults { reads_fail: true, ..Faults::default() });
+    assert!(log.seal_oldest().is_err());
+    let mut reader = log.reader(HUB, P0, Start::Earliest).expect("a reader");
+    assert!(matches!(reader.try_next(4096), Err(event_log::ReadError::Disk { .. })));
+    assert_eq!(reader.position(), SequenceNumber(0));
+    assert_eq!(log.health(), Health::Healthy);
+    log.close();
+    assert!(matches!(try_open(&disk), Err(OpenError::Disk { .. })));
+    assert_eq!(disk.paths(), files);
+    disk.set_faults(Faults::default());
+    let log = open(&disk);
+    while log.seal_oldest().expect("sealed") {}
+    assert_eq!((log.health(), read(&log, P0).0), (Health::Healthy, (0..30).collect()));
+}
+
+#[test]
+fn a_segment_of_which_nothing_can_be_read_is_kept_until_it_can() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    let first = segments(&disk)[0].clone();
+    disk.make_unreadable(&first, 0..32 * 1024);
+    assert!(log.seal_oldest().is_err());
+    assert!(segments(&disk).contains(&first));
+    log.close();
+    assert!(try_open(&disk).is_err());
+    assert!(segments(&disk).contains(&first));
+}
+
+#[test]
+fn more_sealed_files_than_handles_are_all_readable() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    let mut groups = 0;
+    while log.statistics().sealed_files < 300 {
+        append(&log, groups..groups + 12);
+        groups += 12;
+        while log.seal_oldest().expect("sealed") {}
+    }
+    let expected: Vec<_> = (0..groups as i64).collect();
+    for _ in 0..2 {
+        assert_eq!(read(&log, P1), (expected.clone(), Vec::new()));
+    }
+    log.close();
+    drop(log);
+    let log = open(&disk);
+    assert_eq!(read(&log, P0), (expected, Vec::new()));
+    // Besides the sealed files a segment is open, a spare, and for a moment one file more.
+    assert!(disk.open_handles_max() <= 256 + 3, "{} were open", disk.open_handles_max());
+    assert!(disk.open_handles() > 200, "they are kept for the next read");
+}
+
+#[test]
+fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
+    let disk = FaultyDisk::new(1);
+    let clock = manual_clock();
+    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
+    let (log, _) = EventLog::open_manual(Path::new("log"), shared, config, clock, &[support::kept(1, 2, keep)]).expect("opens");
+    append(&log, 0..60);
+    while log.seal_oldest().expect("sealed") {}
+    let mut reader = log.reader(HUB, P0, Start::Earliest).expect("a reader");
+    reader.try_next(1).expect("the first batch");
+    assert!(log.keep_retention().expect("removed") > 1);
+    let first = log.partition(HUB, P0).expect("known").first;
+    let rest = drain(&mut reader, 4096);
+    assert_eq!(rest.len() as i64, 60 - first.0);
+    assert!(matches!(rest[0], Item::Event(sequence, _) if sequence == first));
+    assert_eq!(log.health(), Health::Healthy);
+}
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// What was acknowledged, by partition and number, and whether it may be damaged.
+struct Model {
+    seed: u64,
+    random: Random,
+    disk: FaultyDisk,
+    events: BTreeMap<(PartitionId, i64), (String, bool)>,
+    bodies: u64,
+    spoiled: u64,
+    lost: u64,
+}
+
+impl Model {
+    fn new(seed: u64) -> Self {
+        Self { seed, random: Random(seed), disk: FaultyDisk::new(seed), events: BTreeMap::new(), bodies: 0, spoiled: 0, lost: 0 }
+    }
+
+    fn live(&mut self, log: &EventLog, groups: u64) {
+        for _ in 0..groups {
+            let mut tickets = Vec::new();
+            for _ in 0..=self.random.below(3) {
+                let partition = PartitionId(self.random.below(2) as u32);
+                self.bodies += 1;
+                let body = format!("{}-{}", self.bodies, "z".repeat(self.random.below(2500) as usize));
+                tickets.push((partition, stage(log, partition, &[&body]), body));
+            }
+            log.commit_staged();
+            for (partition, ticket, body) in tickets {
+                assert!(matches!(ticket.try_get(), Some(Ok(_))), "seed {}", self.seed);
+                let before = self.events.insert((partition, ticket.first().0), (body, false));
+                assert!(before.is_none(), "seed {}: number {:?} was given twice", self.seed, ticket.first());
+            }
+            if self.random.below(4) == 0 {
+                log.seal_oldest().unwrap_or_else(|error| panic!("seed {}: sealing stopped: {error}", self.seed));
+            }
+        }
+    }
+
+    /// Makes one or two blocks of a file unreadable, and takes down what lies in them. A group's
+    /// first block has its header, so all of the group may go.
+    fn spoil(&mut self) {
+        let paths: Vec<_> = self.disk.paths().into_iter().filter(|path| path.extension().is_some_and(|name| name != "spare")).collect();
+        let path = paths[self.random.below(paths.len() as u64) as usize].clone();
+        let content = self.disk.content(&path);
+        let frames = stored(&content);
+        // Mostly where something is.
+        let end = frames.iter().map(|frame| frame.bytes.end).max().unwrap_or(0).max(1024) + 512;
+        let at = self.random.below(end.min(content.len() as u64)) / 512 * 512;
+        let bytes = at..(at + 512 * (1 + self.random.below(2))).min(content.len() as u64);
+        let is_sealed = path.extension().is_some_and(|name| name == "sealed");
+        for Stored { partition, base, bytes: frame, group_at } in frames {
+            let is_hit = frame.start < bytes.end && bytes.start < frame.end;
+            let is_header_hit = !is_sealed && group_at < bytes.end && bytes.start < group_at + 512;
+            if (is_hit || is_header_hit)
+                && let Some(event) = self.events.get_mut(&(partition, base))
+            {
+                event.1 = true;
+            }
+        }
+        self.disk.make_unreadable(&path, bytes);
+        self.spoiled += 1;
+    }
+
+    /// Every event is read back or lies in a gap, and only what was spoiled lies in one.
+    fn check(&mut self, log: &EventLog) {
+        let seed = self.seed;
+        for partition in [P0, P1] {
+            let items = drain(&mut log.reader(HUB, partition, Start::Earliest).expect("a reader"), 4096);
+            let mut next = 0;
+            for item in items {
+                match item {
+                    Item::Event(sequence, body) => {
+                        assert_eq!(sequence.0, next, "seed {seed}: silence in {partition}");
+                        assert_eq!(self.events.get(&(partition, next)).map(|event| &event.0), Some(&body), "seed {seed}");
+                        next += 1;
+                    }
+                    Item::Gap(from, to) => {
+                        assert_eq!(from.0, next, "seed {seed}: silence in {partition}");
+                        for ((_, number), (_, may_be_lost)) in self.events.range((partition, from.0)..=(partition, to.0)) {
+                            assert!(may_be_lost, "seed {seed}: {number} of {partition} is told to be lost");
+                            self.lost += 1;
+                        }
+                        next = to.0 + 1;
+                    }
+                }
+            }
+            assert_eq!(next, log.partition(HUB, partition).expect("known").next.0, "seed {seed}");
+        }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..4 {
+            let log = open(&self.disk);
+            self.check(&log);
+            let groups = 5 + self.random.below(40);
+            self.live(&log, groups);
+            if self.random.below(2) == 0 {
+                self.spoil();
+                self.check(&log);
+            }
+            self.live(&log, 3);
+            log.close();
+            drop(log);
+            if self.random.below(2) == 0 {
+                self.spoil();
+            }
+        }
+        let log = open(&self.disk);
+        while log.seal_oldest().expect("sealed") {}
+        self.check(&log);
+    }
+}
+
+#[test]
+fn with_every_seed_only_what_lies_in_unreadable_blocks_is_lost_and_none_of_it_in_silence() {
+    let seeds = std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(150);
+    let first = std::env::var("SIMULATION_FIRST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let (mut spoiled, mut lost) = (0, 0);
+    for seed in first..first + seeds {
+        let mut model = Model::new(seed);
+        model.run();
+        spoiled += model.spoiled;
+        lost += model.lost;
+    }
+    assert!(spoiled > seeds && lost > seeds, "{spoiled} times blocks were spoiled, {lost} events met as lost, in {seeds} seeds");
+}
