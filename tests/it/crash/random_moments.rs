@@ -1,5 +1,6 @@
 //! Killed at random moments under load, over and over on the same data.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::settlements::Settlements;
 use crate::support::certificates::client_tls;
-use crate::support::deadline::{SOON, wait_for, wait_until};
+use crate::support::deadline::{SOON, wait_until};
 use crate::support::device::Device;
 use crate::support::fleet::{Fleet, verify};
 use crate::support::hub::{HubProcess, signal_of};
@@ -123,8 +124,7 @@ async fn under_load_nothing_acknowledged_is_lost() {
     let fleet = Fleet::start(&hub, scratch.path(), &["--devices", "8", "--rate", "100/s", "--in-flight", "32", "--seed", &seed]);
     let writers = [report(&hub, reported.clone()), desire(service, desired.clone())];
     for round in 1..=ROUNDS {
-        let loaded = fleet.acknowledged().lines().count() + LOADED;
-        wait_for("load", 2 * SOON, || (fleet.acknowledged().lines().count() >= loaded).then_some(()));
+        fleet.wait_for_load(LOADED);
         // Not to wait for anything: the moment is the random part.
         tokio::time::sleep(Duration::from_millis(random.below(MOMENTS))).await;
         hub.kill();
