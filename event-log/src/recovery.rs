@@ -255,7 +255,7 @@ impl Recovery {
     fn enter(&mut self, head: Option<&SegmentHead>) -> u64 {
         self.report.segments += 1;
         let Some(head) = head else {
-            self.positions.note_damage(HEAD_ALIGNMENT as u64);
+            self.positions.note_damaged_head();
             self.expected = None;
             return HEAD_ALIGNMENT as u64;
         };

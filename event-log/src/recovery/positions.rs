@@ -6,7 +6,7 @@ use model::{EventHubId, SequenceNumber, Timestamp};
 
 use crate::batch::StoredBatch;
 use crate::error::LostRange;
-use crate::format::Position;
+use crate::format::{HEAD_ALIGNMENT, Position};
 use crate::partition::{PartitionKey, PartitionProperties};
 use crate::sealed::Part;
 
@@ -28,7 +28,7 @@ pub(crate) struct Positions {
     /// Hubs with sealed files that cannot be read.
     damaged_hubs: HashSet<EventHubId>,
     lost: Vec<LostRange>,
-    /// A first head was read, so partitions it does not name began at 0.
+    /// A first head was read, so partitions it does not name began at 0, or it is damaged.
     has_start: bool,
     last_time: Option<Timestamp>,
 }
@@ -44,6 +44,13 @@ impl Positions {
     /// Some bytes of the log do not verify.
     pub(super) fn note_damage(&mut self, bytes: u64) {
         self.damaged_bytes += bytes;
+    }
+
+    /// A segment's head is damaged. Partitions that nothing before it names may have had events in
+    /// the segment's damaged groups, so they count as lost from 0 on.
+    pub(super) fn note_damaged_head(&mut self) {
+        self.note_damage(HEAD_ALIGNMENT as u64);
+        self.has_start = true;
     }
 
     /// A sealed file of the hub cannot be read, so its partitions may have begun earlier than the

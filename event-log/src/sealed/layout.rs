@@ -26,7 +26,6 @@ pub(super) struct PartPlan {
 /// What the segment's frames tell of a partition.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
-    first: SequenceNumber,
     end: SequenceNumber,
     bytes: u64,
 }
@@ -49,7 +48,8 @@ pub(super) fn plan(
     let mut files: BTreeMap<EventHubId, Vec<PartPlan>> = BTreeMap::new();
     for key in keys {
         let (seen, end) = (seen.get(&key), ends.get(&key));
-        let first = starts.get(&key).map(|start| start.next).or(seen.map(|seen| seen.first)).unwrap_or(SequenceNumber::FIRST);
+        // A head leaves out who had no event yet. The first one seen may not be the first there was.
+        let first = starts.get(&key).map_or(SequenceNumber::FIRST, |start| start.next);
         let plan = PartPlan {
             partition: key.1,
             first,
@@ -74,7 +74,7 @@ fn measure(segment: &Segment) -> io::Result<HashMap<PartitionKey, Seen>> {
         for frame in stretch.frames() {
             let header = frame.header;
             let end = header.base.plus(header.count);
-            let seen = all.entry((header.hub, header.partition)).or_insert(Seen { first: header.base, end, bytes: 0 });
+            let seen = all.entry((header.hub, header.partition)).or_insert(Seen { end, bytes: 0 });
             seen.end = seen.end.max(end);
             seen.bytes += header.frame_bytes() as u64;
         }

@@ -30,7 +30,7 @@ const BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 ///
 /// `starts` and `ends` tell where every partition stood at the segment's begin and end: the parts
 /// tile from one to the other, and what is missing between becomes lost ranges. A partition that
-/// `starts` leaves out begins with its first frame, one that `ends` leaves out ends with its last.
+/// `starts` leaves out begins with 0, one that `ends` leaves out ends with its last.
 /// `notes` are stored beside a hub's events as they are; asked for once the events are written.
 ///
 /// Takes memory for 8 MiB of frames at most, and 32 bytes for every 4 KiB of them.

@@ -94,14 +94,14 @@ fn numbers_that_no_frame_has_are_lost_and_parts_tile() {
         next: SequenceNumber(next),
         last_time: Timestamp::from_milliseconds(time),
     };
-    // Partition 0 stood further back and came further; 1 is named by neither; 2 lost everything.
+    // Partition 0 stood further back and came further; 1 is named by neither, so it began at 0; 2 lost everything.
     built.starts = vec![position(0, 8, 1), position(2, 3, 1)];
     built.ends = vec![position(0, 15, 6), position(2, 5, 9)];
     let file = reopen(&disk, &only(built.seal()));
     let bounds: Vec<(i64, i64)> = file.parts().iter().map(|part| (part.first.0, part.end.0)).collect();
-    assert_eq!(bounds, [(8, 15), (10, 12), (3, 5)]);
+    assert_eq!(bounds, [(8, 15), (0, 12), (3, 5)]);
     let lost: Vec<(u32, i64, i64)> = file.lost().iter().map(|range| (range.partition.0, range.from.0, range.to.0)).collect();
-    assert_eq!(lost, [(0, 8, 9), (0, 12, 14), (2, 3, 4)]);
+    assert_eq!(lost, [(0, 8, 9), (0, 12, 14), (1, 0, 9), (2, 3, 4)]);
     let items = read_all(&file, PartitionId(0));
     assert!(matches!(items.as_slice(), [Item::Gap(8, 10), Item::Batch(10, _), Item::Batch(11, _), Item::Gap(12, 15)]), "{items:?}");
     assert_eq!(read_all(&file, PartitionId(2)), [Item::Gap(3, 5)]);

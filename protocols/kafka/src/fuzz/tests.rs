@@ -1,47 +1,13 @@
-//! Replays the committed corpus, and a bounded number of mutations of it from a fixed seed.
+//! The committed corpus and mutations of it.
 
-use std::fs;
 use std::path::Path;
 
-/// Mutations of each corpus file.
-const MUTATIONS: usize = 2_000;
+#[path = "../../../../fuzz/replay.rs"]
+mod replay;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-    let mut paths: Vec<_> = fs::read_dir(folder).expect("the corpus").map(|entry| entry.expect("a file").path()).collect();
-    paths.sort();
-    assert!(paths.len() >= 5, "the corpus is there");
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
-    for path in paths {
-        let input = fs::read(&path).expect("a file");
-        run(&input);
-        for _ in 0..MUTATIONS {
-            let mut mutated = input.clone();
-            mutate(&mut mutated, &mut seed);
-            run(&mutated);
-        }
-    }
-}
-
-fn next(seed: &mut u64) -> usize {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    (*seed >> 16) as usize
-}
-
-/// Changes, inserts, removes or doubles a few bytes.
-fn mutate(bytes: &mut Vec<u8>, seed: &mut u64) {
-    for _ in 0..1 + next(seed) % 4 {
-        let index = next(seed) % (bytes.len() + 1);
-        match next(seed) % 5 {
-            0 if index < bytes.len() => bytes[index] = next(seed) as u8,
-            1 if index < bytes.len() => bytes[index] ^= 1 << (next(seed) % 8),
-            2 => bytes.insert(index, [0, 1, 0x7f, 0x80, 0xff][next(seed) % 5]),
-            3 if index < bytes.len() => drop(bytes.remove(index)),
-            _ => bytes.extend_from_within(index..bytes.len().min(index + 64)),
-        }
-    }
+    replay::replay(&folder, 5, 2_000, run);
 }
 
 #[test]
