@@ -20,8 +20,9 @@ use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
 use crate::files::{BlobName, ContainerName, Permission};
-use crate::https::RequestPath;
+use crate::https::{self, RequestPath};
 use crate::hub::Hub;
+use crate::listener::Peer;
 
 mod body;
 mod download;
@@ -45,20 +46,21 @@ const CLIENT_REQUEST_ID_BYTES_MAX: usize = 1024;
 /// Answers a request that is on a file of the container; `None` when the path is none of those.
 pub(crate) async fn answer(request: Request) -> Option<Response> {
     let hub = request.extensions().get::<Arc<Hub>>().cloned()?;
-    let path = request.extensions().get::<Arc<RequestPath>>().cloned()?;
+    let (path, peer) = (request.extensions().get::<Arc<RequestPath>>().cloned()?, request.extensions().get::<Arc<Peer>>().cloned()?);
     let (container, rest) = path.as_str().strip_prefix('/')?.split_once('/')?;
     let own = hub.files.settings().container.clone();
     if container != own.as_str() {
         return None;
     }
     let request_id = reason::request_id();
+    let method = request.method().clone();
     let client_request_id = request.headers().get(&CLIENT_REQUEST_ID).cloned();
     let answered = match decoded(rest) {
         Ok(blob) => operate(&hub, own, blob, request).await,
         Err(reason) => Err(reason),
     };
     let mut response = answered.unwrap_or_else(|reason| {
-        reason.log(&hub);
+        https::span(&request_id, &peer, &method, &path).in_scope(|| reason.log(&hub));
         reason.written(&request_id, hub.clock.now())
     });
     identify(response.headers_mut(), &request_id, client_request_id);

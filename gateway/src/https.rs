@@ -39,7 +39,7 @@ mod tests;
 
 pub(crate) use authority::CameBy;
 pub(crate) use body::{Json, Payload};
-pub(crate) use exchange::Origin;
+pub(crate) use exchange::{Origin, span};
 pub(crate) use path::{RequestPath, Target};
 pub(crate) use refusal::Refusal;
 pub(crate) use reply::{Answer, Reply, written};

@@ -3,13 +3,13 @@
 //! read its answer have no bound of their own.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use model::limits::HANDSHAKE_TIMEOUT;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a connection that has served a request may wait for the next.
@@ -17,92 +17,86 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a client may leave the next piece of an answer (64 KiB of a file) unread.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Default)]
-struct Requests {
-    under_way: usize,
-    served: bool,
-    /// Answers on their way, and when a piece of each was last taken. At most as many as there
-    /// may be streams.
-    answers: Vec<(u64, Instant)>,
-    answers_begun: u64,
-}
-
-/// What is waited for on a connection.
-enum Awaited {
-    /// A request, until then.
-    Request(Instant),
-    /// Whatever is done about the requests under way; looked at again by then.
-    Answers(Instant),
-}
-
 /// Counts the requests under way on one connection.
-#[derive(Debug, Default)]
-pub(super) struct Activity(watch::Sender<Requests>);
+#[derive(Debug)]
+pub(super) struct Activity(Arc<Mutex<Requests>>);
 
 /// One request, from its head to the last byte of its answer.
 #[derive(Debug)]
-pub(super) struct UnderWay(watch::Sender<Requests>);
+pub(super) struct UnderWay(Arc<Mutex<Requests>>);
+
+#[derive(Debug)]
+struct Requests {
+    under_way: usize,
+    /// Until when a connection without a request may be without one.
+    idle_until: Instant,
+    /// Answers on their way, and since when a piece of each waits to be taken; none while the hub
+    /// has nothing to send of it. At most as many as there may be streams.
+    answers: Vec<(u64, Option<Instant>)>,
+    answers_begun: u64,
+}
+
+impl Requests {
+    /// When to look again whether the connection is used; past when it is not.
+    fn look_again(&self, now: Instant) -> Instant {
+        if self.under_way == 0 {
+            return self.idle_until;
+        }
+        self.answers.iter().filter_map(|(_, since)| *since).min().unwrap_or(now) + STALL_TIMEOUT
+    }
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        let idle_until = Instant::now() + HANDSHAKE_TIMEOUT;
+        Self(Arc::new(Mutex::new(Requests { under_way: 0, idle_until, answers: Vec::new(), answers_begun: 0 })))
+    }
+}
 
 impl Activity {
     /// Counts a request.
     pub(super) fn begin(&self) -> UnderWay {
-        self.0.send_modify(|requests| requests.under_way += 1);
-        UnderWay(self.0.clone())
+        lock(&self.0).under_way += 1;
+        UnderWay(Arc::clone(&self.0))
     }
 
     /// Waits until the connection has been without a request for too long (ten seconds before
     /// its first, two minutes between two), or the client has left an answer unread for a minute.
+    /// It looks when either could be so at the earliest: a request wakes nobody up.
     pub(super) async fn lapsed(&self) {
-        let mut requests = self.0.subscribe();
         loop {
-            let awaited = requests.borrow_and_update().awaited(Instant::now());
-            // The sender lives in `self`, so a change or the time is all there can be.
-            match awaited {
-                None => return,
-                Some(Awaited::Request(until)) => {
-                    if tokio::time::timeout_at(until, requests.changed()).await.is_err() {
-                        return;
-                    }
-                }
-                Some(Awaited::Answers(until)) => drop(tokio::time::timeout_at(until, requests.changed()).await),
+            let now = Instant::now();
+            let again = lock(&self.0).look_again(now);
+            if again <= now {
+                return;
             }
+            tokio::time::sleep_until(again).await;
         }
-    }
-}
-
-impl Requests {
-    /// `None` when an answer has been left unread for too long.
-    fn awaited(&self, now: Instant) -> Option<Awaited> {
-        if self.under_way == 0 {
-            return Some(Awaited::Request(now + if self.served { IDLE_TIMEOUT } else { HANDSHAKE_TIMEOUT }));
-        }
-        let longest_left = self.answers.iter().map(|(_, taken)| *taken).min();
-        let until = longest_left.unwrap_or(now) + STALL_TIMEOUT;
-        (until > now).then_some(Awaited::Answers(until))
     }
 }
 
 impl UnderWay {
     /// Keeps the request counted until `body` has been sent or dropped.
     pub(super) fn until_sent(self, body: Body) -> Body {
-        let mut answer = 0;
-        self.0.send_if_modified(|requests| {
-            requests.answers_begun += 1;
-            answer = requests.answers_begun;
-            requests.answers.push((answer, Instant::now()));
-            false
-        });
+        let mut requests = lock(&self.0);
+        requests.answers_begun += 1;
+        let answer = requests.answers_begun;
+        requests.answers.push((answer, Some(Instant::now())));
+        drop(requests);
         Body::new(CountedBody { body, answer, under_way: self })
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.send_modify(|requests| {
-            requests.under_way -= 1;
-            requests.served = true;
-        });
+        let mut requests = lock(&self.0);
+        requests.under_way -= 1;
+        requests.idle_until = Instant::now() + IDLE_TIMEOUT;
     }
+}
+
+fn lock(requests: &Mutex<Requests>) -> MutexGuard<'_, Requests> {
+    requests.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct CountedBody {
@@ -112,24 +106,18 @@ struct CountedBody {
 }
 
 impl CountedBody {
-    /// The connection asked for more, so the client has taken what there was. Nobody needs to
-    /// wake up for it.
-    fn note_progress(&self) {
-        self.under_way.0.send_if_modified(|requests| {
-            if let Some((_, taken)) = requests.answers.iter_mut().find(|(answer, _)| *answer == self.answer) {
-                *taken = Instant::now();
-            }
-            false
-        });
+    /// The connection asked for more, so the client has taken what there was. What it gets now
+    /// waits from now on.
+    fn note(&self, gets_more: bool) {
+        if let Some((_, since)) = lock(&self.under_way.0).answers.iter_mut().find(|(answer, _)| *answer == self.answer) {
+            *since = gets_more.then(Instant::now);
+        }
     }
 }
 
 impl Drop for CountedBody {
     fn drop(&mut self) {
-        self.under_way.0.send_if_modified(|requests| {
-            requests.answers.retain(|(answer, _)| *answer != self.answer);
-            false
-        });
+        lock(&self.under_way.0).answers.retain(|(answer, _)| *answer != self.answer);
     }
 }
 
@@ -138,8 +126,9 @@ impl HttpBody for CountedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.note_progress();
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.note(polled.is_ready());
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -185,6 +174,23 @@ mod tests {
         let _unread = activity.begin().until_sent(Body::from("answer"));
         activity.lapsed().await;
         assert_eq!(start.elapsed(), STALL_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_has_nothing_to_send_may_stay_silent() {
+        let activity = Activity::default();
+        let silence = Duration::from_secs(3600);
+        let mut answer = activity.begin().until_sent(Body::from_stream(futures_util::stream::once(async move {
+            tokio::time::sleep(silence).await;
+            Ok::<_, std::io::Error>(Bytes::from_static(b"at last"))
+        })));
+        let start = Instant::now();
+        let reader = async {
+            while answer.frame().await.is_some() {}
+            drop(answer);
+        };
+        tokio::join!(activity.lapsed(), reader);
+        assert_eq!(start.elapsed(), silence + IDLE_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]

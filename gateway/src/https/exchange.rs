@@ -1,5 +1,5 @@
-//! One request, from its head to its answer: a tracking id, the path made ready for matching,
-//! the operation behind a panic boundary, and the body and log line of a refusal.
+//! One request, from its head to its answer: the path made ready for matching, the operation behind
+//! a panic boundary, and the tracking id, body and log line of a refusal.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock};
@@ -7,11 +7,11 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::Method;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
-use tracing::Instrument as _;
 
 use super::path::RequestPath;
 use super::refusal::Refusal;
@@ -39,27 +39,23 @@ pub(crate) struct Origin {
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
 pub(crate) async fn answer(origin: &Origin, request: Request) -> Response {
-    let tracking_id = format!("{:032x}", rand::random::<u128>());
-    let path = RequestPath::of(request.uri());
-    let span = tracing::info_span!(
-        "request",
-        tracking_id,
-        peer = %origin.peer.address,
-        method = %request.method(),
-        path = shown(request.uri().path()),
-    );
-    let answering = async {
-        let request = prepared(origin, path, request);
-        let mut response = guarded(&origin.hub, operate(request)).await;
-        match response.extensions_mut().remove::<Refusal>() {
-            None => response,
-            Some(refusal) => {
-                refusal.log();
-                refusal.written(response, &tracking_id, origin.hub.clock.now())
-            }
+    let (path, method) = (Arc::new(RequestPath::of(request.uri())), request.method().clone());
+    let request = prepared(origin, Arc::clone(&path), request);
+    let mut response = guarded(&origin.hub, operate(request)).await;
+    match response.extensions_mut().remove::<Refusal>() {
+        None => response,
+        Some(refusal) => {
+            let tracking_id = format!("{:032x}", rand::random::<u128>());
+            span(&tracking_id, &origin.peer, &method, &path).in_scope(|| refusal.log());
+            refusal.written(response, &tracking_id, origin.hub.clock.now())
         }
-    };
-    answering.instrument(span).await
+    }
+}
+
+/// What the log says of a request beside what became of it. Written out where it is made, so only
+/// those make one that have something to log.
+pub(crate) fn span(tracking_id: &str, peer: &Peer, method: &Method, path: &RequestPath) -> tracing::Span {
+    tracing::info_span!("request", tracking_id, peer = %peer.address, %method, path = shown(path.as_str()))
 }
 
 async fn operate(request: Request) -> Response {
@@ -79,7 +75,7 @@ async fn guarded(hub: &Hub, operation: impl Future<Output = Response>) -> Respon
 }
 
 /// Puts what the operations need into the request, and a path that the router can match.
-fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request<Body> {
+fn prepared(origin: &Origin, path: Arc<RequestPath>, mut request: Request) -> Request<Body> {
     if let Some(uri) = path.matchable(request.uri()) {
         *request.uri_mut() = uri;
     }
@@ -87,7 +83,7 @@ fn prepared(origin: &Origin, path: RequestPath, mut request: Request) -> Request
     extensions.insert(origin.hub.clone());
     extensions.insert(origin.peer.clone());
     extensions.insert(origin.memory.clone());
-    extensions.insert(Arc::new(path));
+    extensions.insert(path);
     request
 }
 

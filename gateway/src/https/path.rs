@@ -72,10 +72,10 @@ impl RequestPath {
     /// `uri` with the path that the router matches, or nothing when it cannot be written; it
     /// always can.
     pub(super) fn matchable(&self, uri: &Uri) -> Option<Uri> {
-        let mut path = String::with_capacity(self.raw.len());
+        let mut path = String::with_capacity(self.raw.len() + uri.query().map_or(0, str::len) + 2);
         for segment in self.segments() {
             path.push('/');
-            path.push_str(&matchable_segment(segment));
+            push_matchable(&mut path, segment);
         }
         if path.is_empty() {
             path.push('/');
@@ -85,7 +85,7 @@ impl RequestPath {
             path.push_str(query);
         }
         let mut parts = uri.clone().into_parts();
-        parts.path_and_query = Some(path.parse().ok()?);
+        parts.path_and_query = Some(path.try_into().ok()?);
         Uri::from_parts(parts).ok()
     }
 
@@ -97,12 +97,15 @@ impl RequestPath {
     }
 }
 
-fn matchable_segment(segment: &str) -> Cow<'static, str> {
-    let decoded = percent_decode_str(segment).decode_utf8_lossy();
-    if decoded.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'$') {
-        Cow::Owned(decoded.to_ascii_lowercase())
-    } else {
-        Cow::Borrowed(PLACEHOLDER)
+fn push_matchable(path: &mut String, segment: &str) {
+    let begin = path.len();
+    for byte in percent_decode_str(segment) {
+        if !byte.is_ascii_alphanumeric() && byte != b'$' {
+            path.truncate(begin);
+            path.push_str(PLACEHOLDER);
+            return;
+        }
+        path.push(byte.to_ascii_lowercase().into());
     }
 }
 

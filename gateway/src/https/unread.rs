@@ -24,21 +24,26 @@ const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// The request, whose body reads itself to its end when it is dropped early.
 pub(super) fn discarding(request: Request<Incoming>) -> Request {
     let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
-    request.map(|body| Body::new(Discarding { body: Some(Body::new(body)), invited }))
+    request.map(|body| Body::new(Discarding { body: Some(body), invited }))
 }
 
-struct Discarding {
-    body: Option<Body>,
+struct Discarding<B: Rest> {
+    body: Option<B>,
     /// Whether the client sends without being told to. The first read tells it to, so what it was
     /// never asked for is not read.
     invited: bool,
 }
 
-impl HttpBody for Discarding {
-    type Data = Bytes;
-    type Error = axum::Error;
+/// A body that can be read on without whoever asked for it.
+trait Rest: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static {}
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+impl<B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static> Rest for B {}
+
+impl<B: Rest> HttpBody for Discarding<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         self.invited = true;
         let Some(body) = self.body.as_mut() else { return Poll::Ready(None) };
         let frame = std::task::ready!(Pin::new(body).poll_frame(cx));
@@ -57,7 +62,7 @@ impl HttpBody for Discarding {
     }
 }
 
-impl Drop for Discarding {
+impl<B: Rest> Drop for Discarding<B> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
@@ -68,7 +73,7 @@ impl Drop for Discarding {
 }
 
 /// Whatever it holds, and however it ends, nobody waits for it.
-async fn discard(body: Body) {
+async fn discard(body: impl Rest) {
     let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
     let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
@@ -84,7 +89,7 @@ mod tests {
     use super::*;
 
     /// A body of `chunks` chunks of 64 KiB, and what tells when each was read, and its end.
-    fn body(chunks: usize) -> (Discarding, mpsc::UnboundedReceiver<usize>) {
+    fn body(chunks: usize) -> (Discarding<Body>, mpsc::UnboundedReceiver<usize>) {
         let (read, reads) = mpsc::unbounded_channel();
         let stream = stream::iter(0..chunks).map(move |number| {
             let _ = read.send(number);
@@ -93,7 +98,7 @@ mod tests {
         (sent(Body::from_stream(stream)), reads)
     }
 
-    fn sent(body: Body) -> Discarding {
+    fn sent(body: Body) -> Discarding<Body> {
         Discarding { body: Some(body), invited: true }
     }
 
