@@ -1,9 +1,12 @@
 //! One simulated device: a task that keeps connected, sends what its source gives, and does what
 //! the hub asks.
 
+mod backoff;
 mod behaviour;
 mod conversation;
 mod source;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,11 +23,10 @@ use crate::ledger::Acknowledged;
 use crate::outbox::Outbox;
 use crate::report::DeviceReport;
 use crate::transport::{Connection, Credentials, Settlement, https, mqtt};
+use backoff::{Backoff, Pause};
 use conversation::Conversation;
 pub(crate) use source::Source;
 
-/// Waits between attempts to connect: doubled from the first to the last.
-const RECONNECT_WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
 /// How long a device is away when told to reboot.
 const REBOOT: Duration = Duration::from_secs(1);
 
@@ -67,8 +69,8 @@ pub(crate) struct Device {
 enum Next {
     /// Everything is done.
     Finish,
-    /// Connect again. It had been connected: the waits begin anew.
-    Reconnect { was_connected: bool },
+    /// Connect again after a pause.
+    Reconnect(Pause),
     /// Be away for a while first.
     Reboot,
 }
@@ -97,7 +99,7 @@ impl Device {
     /// Lives until the source has ended or it is time to stop, and every message is acknowledged
     /// or was waited for long enough.
     pub(crate) async fn run(mut self) -> DeviceReport {
-        let mut wait = RECONNECT_WAITS.0;
+        let mut backoff = Backoff::new();
         loop {
             let next = match self.protocol {
                 Protocol::Mqtt => self.speak::<mqtt::Connection>().await,
@@ -107,17 +109,10 @@ impl Device {
             let pause = match next {
                 Next::Finish => break,
                 Next::Reboot => REBOOT,
-                Next::Reconnect { was_connected: true } => {
-                    wait = RECONNECT_WAITS.0;
-                    wait
-                }
-                Next::Reconnect { was_connected: false } => {
-                    wait = RECONNECT_WAITS.1.min(wait * 2);
-                    wait
-                }
+                Next::Reconnect(pause) => backoff.wait(pause),
             };
             self.report.reconnects += 1;
-            if self.pause(pause).await == Next::Finish {
+            if self.is_over_within(pause).await {
                 break;
             }
         }
@@ -126,17 +121,17 @@ impl Device {
         self.report
     }
 
-    /// Waits before connecting again, unless the end comes first.
-    async fn pause(&mut self, pause: Duration) -> Next {
+    /// Waits before connecting again; true when the end comes first.
+    async fn is_over_within(&mut self, pause: Duration) -> bool {
         let until = Instant::now() + pause;
         loop {
             if self.is_drained && (self.outbox.is_empty() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)) {
-                return Next::Finish;
+                return true;
             }
             let wake = self.deadline.map_or(until, |deadline| deadline.min(until));
             tokio::select! {
                 () = tokio::time::sleep_until(wake) => if Instant::now() >= until {
-                    return Next::Reconnect { was_connected: false };
+                    return false;
                 },
                 () = stopped(&mut self.stop), if self.deadline.is_none() => self.begin_to_stop(),
             }
@@ -147,7 +142,7 @@ impl Device {
     async fn speak<C: Connection>(&mut self) -> Next {
         match self.connect::<C>().await {
             Some(conversation) => self.converse(conversation).await,
-            None => Next::Reconnect { was_connected: false },
+            None => Next::Reconnect(Pause::Longer),
         }
     }
 

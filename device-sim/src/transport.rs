@@ -6,6 +6,7 @@ pub(crate) mod mqtt;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::limits::MESSAGE_ID_BYTES_MAX;
@@ -53,7 +54,9 @@ pub(crate) enum End {
     Disconnected,
     /// The hub does not take this device, or what it sent.
     Refused(String),
-    /// It broke, or the hub cannot serve for now.
+    /// The hub cannot serve for now, and may have said when to ask again.
+    Busy { said: String, retry_after: Option<Duration> },
+    /// It broke.
     Broken(anyhow::Error),
     /// The device asked for more than the connection could take at once.
     Overrun(Overrun),
@@ -90,7 +93,7 @@ pub(crate) trait Connection: Sized + Send {
     /// without losing anything.
     fn next(&mut self) -> impl Future<Output = Result<Happening<Self::Command>, End>> + Send;
 
-    /// Asks for everything the hub may send.
+    /// Asks for everything the hub may send; [`Happening::Subscribed`] follows.
     fn subscribe(&self) -> Result<(), Overrun>;
 
     /// Sends a JSON message whose acknowledgement is awaited.

@@ -74,7 +74,7 @@ pub const COMMAND_QUEUE_DEPTH_MAX: usize = 50;
 /// What the depth of command queues may be configured to.
 pub const COMMAND_QUEUE_DEPTH: std::ops::RangeInclusive<usize> = 1..=10_000;
 /// Commands under way on one MQTT connection, sent and not acknowledged or held back for want of
-/// room, whatever the depth of queues: 3.2 MiB of them at most.
+/// room, whatever the depth of queues: 3.1 MiB of them at most, 50 of [`COMMAND_BYTES_MAX`].
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 50;
 /// Deliveries of a command, or of a feedback message, before it is given up, unless configured.
 pub const COMMAND_DELIVERY_COUNT_MAX: u32 = 10;

@@ -8,25 +8,48 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use super::behaviour::{self, Action, Desired, Status, Wish};
-use super::{Device, Next, reach, stopped};
+use super::{Device, Next, Pause, reach, stopped};
 use crate::ledger::{Acknowledged, hash};
 use crate::transport::{Connection, End, Happening, Overrun, Settlement};
 
 /// How long the goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// How far a conversation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    /// Let in, and asking for what the hub may send.
+    Connected,
+    /// Telemetry goes out.
+    Subscribed,
+    /// The device has said goodbye, to reboot.
+    Rebooting,
+}
+
 /// What is true of one connection only.
 pub(super) struct Conversation<C> {
     connection: C,
-    is_connected: bool,
-    rebooting: bool,
+    stage: Stage,
+    /// Whether the hub has acknowledged a message on it.
+    was_acknowledged: bool,
     /// Held while the connection is being made.
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<C: Connection> Conversation<C> {
     pub(super) fn new(connection: C, permit: OwnedSemaphorePermit) -> Self {
-        Self { connection, is_connected: false, rebooting: false, permit: Some(permit) }
+        Self { connection, stage: Stage::Connecting, was_acknowledged: false, permit: Some(permit) }
+    }
+
+    /// A hub that lets the device in and then is too busy for it has been of no use.
+    fn pause_after(&self, end: &End) -> Pause {
+        let was_of_use = match end {
+            End::Busy { retry_after: Some(asked), .. } => return Pause::Asked(*asked),
+            End::Busy { retry_after: None, .. } => self.was_acknowledged,
+            End::Disconnected | End::Refused(_) | End::Broken(_) | End::Overrun(_) => self.stage != Stage::Connecting,
+        };
+        if was_of_use { Pause::Shortest } else { Pause::Longer }
     }
 }
 
@@ -37,7 +60,7 @@ impl Device {
             if let Err(error) = self.hand_over(&conversation) {
                 return self.ended(&conversation, &End::Overrun(error));
             }
-            if self.is_drained && self.outbox.is_empty() && !conversation.rebooting {
+            if self.is_drained && self.outbox.is_empty() && conversation.stage != Stage::Rebooting {
                 goodbye(conversation).await;
                 return Next::Finish;
             }
@@ -62,8 +85,10 @@ impl Device {
         }
     }
 
+    /// Nothing goes before the subscription is answered: some client libraries give the packet id
+    /// of a pending SUBSCRIBE to a PUBLISH (MQTT 3.1.1, 2.3.1), and the hub refuses that.
     fn hand_over<C: Connection>(&mut self, conversation: &Conversation<C>) -> Result<(), Overrun> {
-        if !conversation.is_connected || conversation.rebooting {
+        if conversation.stage != Stage::Subscribed {
             return Ok(());
         }
         while let Some(due) = self.outbox.hand_over() {
@@ -75,23 +100,28 @@ impl Device {
 
     async fn handle<C: Connection>(&mut self, conversation: &mut Conversation<C>, happening: Happening<C::Command>) -> Result<(), Overrun> {
         match happening {
+            // After the goodbye: a command comes again, and whoever called is told that the device has gone.
+            // A session that the hub kept may bring either before the subscription is answered.
+            Happening::Subscribed | Happening::Method { .. } | Happening::Command(_) if conversation.stage == Stage::Rebooting => Ok(()),
             Happening::Connected => {
-                conversation.is_connected = true;
+                conversation.stage = Stage::Connected;
                 conversation.permit = None;
                 debug!(device = %self.id(), "connected");
                 conversation.connection.subscribe()
             }
-            Happening::Subscribed => conversation.connection.read_twin(),
+            Happening::Subscribed => {
+                conversation.stage = Stage::Subscribed;
+                conversation.connection.read_twin()
+            }
             Happening::Sent { tag } => {
                 self.outbox.sent(tag, std::time::Instant::now());
                 Ok(())
             }
             Happening::Acknowledged { tag } => {
+                conversation.was_acknowledged = true;
                 self.acknowledged(tag).await;
                 Ok(())
             }
-            // After the goodbye: a command comes again, and whoever called is told that the device has gone.
-            Happening::Method { .. } | Happening::Command(_) if conversation.rebooting => Ok(()),
             Happening::Method { name, request_id, payload } => self.method(conversation, &name, &request_id, &payload),
             Happening::Twin { body } => self.obey(conversation, behaviour::read_twin(&body)),
             Happening::Desired { body } => self.obey(conversation, behaviour::read_desired(&body)),
@@ -137,7 +167,7 @@ impl Device {
                 self.report_properties(conversation, false)
             }
             Action::Reboot => {
-                conversation.rebooting = true;
+                conversation.stage = Stage::Rebooting;
                 conversation.connection.disconnect()
             }
         }
@@ -184,17 +214,18 @@ impl Device {
         match end {
             End::Disconnected => debug!(%device, "disconnected"),
             End::Refused(reason) => warn!(%device, reason, "the hub refused the device"),
+            End::Busy { said, .. } => debug!(%device, said, "the hub cannot serve for now"),
             End::Broken(error) => debug!(%device, %error, "the connection broke"),
             End::Overrun(error) => warn!(%device, %error, "the hub asked for more than the device can queue"),
         }
         self.report.refused += u64::from(matches!(end, End::Refused(_)));
-        if conversation.rebooting { Next::Reboot } else { Next::Reconnect { was_connected: conversation.is_connected } }
+        if conversation.stage == Stage::Rebooting { Next::Reboot } else { Next::Reconnect(conversation.pause_after(end)) }
     }
 }
 
 /// Lets the last answers and the goodbye leave.
 async fn goodbye(mut conversation: Conversation<impl Connection>) {
-    if !conversation.is_connected || conversation.connection.disconnect().is_err() {
+    if conversation.stage == Stage::Connecting || conversation.connection.disconnect().is_err() {
         return;
     }
     let left = async { while conversation.connection.next().await.is_ok() {} };

@@ -87,7 +87,7 @@ impl super::Connection for Connection {
         }
     }
 
-    /// Nothing to ask for: the waiting requests are under way.
+    /// Nothing to ask for: the waiting requests are under way, and the device is told so at once.
     fn subscribe(&self) -> Result<(), Overrun> {
         Ok(())
     }
@@ -139,6 +139,8 @@ async fn converse(
     // A first look that does not wait: whoever gets an answer has been let in.
     let first = api.next_command(Duration::ZERO).await?;
     tell(teller, Happening::Connected).await;
+    // Nothing needs to be asked for before it comes: each request that waits does so itself.
+    tell(teller, Happening::Subscribed).await;
     tokio::try_join!(send(api, messages, teller), take_commands(api, first, settled, teller), take_calls(api, answers, teller))?;
     Ok(())
 }

@@ -51,7 +51,7 @@ impl super::Connection for Connection {
             .set_clean_session(false)
             .set_keep_alive(KEEP_ALIVE)
             .set_manual_acks(true)
-            // One packet id more than messages, for the subscription.
+            // One more than messages: at its bound the library holds back every other request.
             .set_inflight(in_flight + 1)
             .set_max_packet_size(MQTT_PACKET_BYTES_MAX, MQTT_PACKET_BYTES_MAX)
             .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&credentials.tls))));

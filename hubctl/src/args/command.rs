@@ -46,8 +46,7 @@ pub(crate) struct CommandToSend {
     /// The id of the message it answers.
     #[arg(long, value_name = "ID")]
     pub(crate) correlation_id: Option<String>,
-
-    /// The input of a module that it goes to
+    /// The input of a module that it goes to.
     #[arg(long, value_name = "NAME")]
     pub(crate) input: Option<String>,
     /// The media type of the body.

@@ -1,5 +1,8 @@
 """Recorded sensor data in, the same data out: complete, in order, byte for byte.
 
+What a lost connection left unacknowledged is sent again, so it may be stored twice, no more often than
+the sender counted: repeats start from an earlier point and skip nothing.
+
 ISTHMUS_REPLAY_CSV names a recording with the columns `timestamp,value`; without it one is made.
 """
 
@@ -50,6 +53,48 @@ def expected_bodies(path, device_column=None):
     return expected
 
 
+def without_repeats(events):
+    """The bodies of one device in order, each message once, and how many repeats there were.
+
+    Its messages are numbered from 1 by their ids. Each must follow the one before it, or repeat one
+    that is there and so begin again from it; what is repeated must be what was stored.
+    """
+    bodies, previous = [], 0
+    for event in events:
+        number = int(event["system"]["message-id"].rpartition("-")[2])
+        body = event["body"]
+        if number == len(bodies) + 1:
+            bodies.append(body)
+        elif not 1 <= number <= len(bodies) or bodies[number - 1] != body:
+            raise AssertionError(f"{number} among {len(bodies)} is no repeat: {body}")
+        if number > previous + 1:
+            raise AssertionError(f"{number} follows {previous}")
+        previous = number
+    return bodies, len(events) - len(bodies)
+
+
+class Repeats(unittest.TestCase):
+    """What counts as a repeat."""
+
+    @staticmethod
+    def stored(*numbers):
+        return [{"system": {"message-id": f"d-7-{number}"}, "body": f"b{number}"} for number in numbers]
+
+    def test_messages_sent_again_from_an_earlier_point_count_once(self):
+        for numbers, repeats in [([1, 2, 3], 0), ([1, 2, 1, 2, 3], 2), ([1, 2, 3, 2, 2, 3, 4], 3), ([], 0)]:
+            bodies = [f"b{number}" for number in range(1, max(numbers, default=0) + 1)]
+            self.assertEqual(without_repeats(self.stored(*numbers)), (bodies, repeats), numbers)
+
+    def test_what_skips_or_changes_a_message_is_no_repeat(self):
+        for numbers in [[2], [1, 3], [1, 2, 3, 1, 3], [1, 2, 3, 1, 4], [0]]:
+            with self.assertRaises(AssertionError, msg=numbers):
+                without_repeats(self.stored(*numbers))
+        changed = self.stored(1, 2, 1)
+        changed[-1]["body"] = "other"
+        with self.assertRaises(AssertionError):
+            without_repeats(changed)
+
+
 class Replay(unittest.TestCase):
     """device-sim sends, hubctl reads, the ledger judges."""
 
@@ -60,11 +105,13 @@ class Replay(unittest.TestCase):
         self.prefix = hub.unique("replay")
 
     def replay(self, recording, device_column):
+        """Sends the recording; gives how many messages were sent again."""
         columns = ["--device-column", device_column, "--time-column", "timestamp", "--speed", "max"]
-        target = ["--data-dir", hub.DATA, "--ledger", self.ledger, "--prefix", self.prefix]
+        target = ["--data-dir", hub.DATA, "--ledger", self.ledger, "--prefix", self.prefix, "--output", "json"]
         command = [hub.BIN / "device-sim", "run", "--replay", recording, *columns, *target]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["resent"]
 
     def read_ledger(self):
         """The hashes that were acknowledged, by device, in the order of its running numbers."""
@@ -74,23 +121,25 @@ class Replay(unittest.TestCase):
             devices.setdefault(device, []).append((int(number), digest))
         for entries in devices.values():
             numbers = [number for number, _ in entries]
-            self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))), "running numbers")
+            self.assertEqual(numbers, list(range(1, len(numbers) + 1)), "running numbers")
         return {device: [digest for _, digest in entries] for device, entries in devices.items()}
 
     def read_back(self, devices):
-        """The bodies that are stored, by device, in their order, and the lines as they came."""
+        """The events that are stored, by device, in their order, and the lines as they came."""
         lines = hub.hubctl("event", "watch", "--output", "json", "--from", "earliest", "--until-end")
-        bodies = {device: [] for device in devices}
+        events = {device: [] for device in devices}
         for event in map(json.loads, lines.splitlines()):
-            if event["deviceId"] in bodies:
-                bodies[event["deviceId"]].append(event)
-        return bodies, lines
+            if event["deviceId"] in events:
+                events[event["deviceId"]].append(event)
+        return events, lines
 
     def check(self, recording, device_column="none"):
-        self.replay(recording, device_column)
+        resent = self.replay(recording, device_column)
         ledger = self.read_ledger()
         stored, lines = self.read_back(ledger)
-        bodies = {device: [event["body"] for event in events] for device, events in stored.items()}
+        counted = {device: without_repeats(events) for device, events in stored.items()}
+        bodies = {device: each for device, (each, _) in counted.items()}
+        self.assertLessEqual(sum(repeats for _, repeats in counted.values()), resent, "repeats of what was not sent again")
         hashes = {device: [hashlib.sha256(body.encode()).hexdigest() for body in of] for device, of in bodies.items()}
         self.assertEqual(hashes, ledger)
         expected = expected_bodies(recording, None if device_column == "none" else device_column)

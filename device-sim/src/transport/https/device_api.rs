@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use model::DeviceId;
-use reqwest::header::ETAG;
+use reqwest::header::{ETAG, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 
 use super::batch::Batch;
@@ -133,19 +133,34 @@ impl DeviceApi {
     }
 }
 
-/// The answer, if it says success. What is no fault of the device is worth another connection.
+/// The answer, if it says success.
 async fn judge(response: Response) -> Result<Response, End> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
-    let text = response.text().await.unwrap_or_default();
+    let headers = response.headers().clone();
+    Err(failure(status, &headers, &response.text().await.unwrap_or_default()))
+}
+
+/// What is no fault of the device is worth another connection, later when the hub is too busy.
+fn failure(status: StatusCode, headers: &HeaderMap, text: &str) -> End {
     let shown: String = text.chars().take(SHOWN_CHARACTERS_MAX).collect();
     let said = format!("the hub answered {}: {shown}", status.as_u16());
-    if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS {
-        return Err(End::Refused(said));
+    if [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&status) {
+        let retry_after = headers.get(RETRY_AFTER).and_then(|value| read_seconds(value.as_bytes()));
+        return End::Busy { said, retry_after };
     }
-    Err(End::Broken(anyhow!(said)))
+    if status.is_client_error() {
+        return End::Refused(said);
+    }
+    End::Broken(anyhow!(said))
+}
+
+/// `Retry-After` as a number of seconds (RFC 9110, 10.2.3). A date, its other form, says nothing to a
+/// device, whose clock need not be right.
+fn read_seconds(value: &[u8]) -> Option<Duration> {
+    std::str::from_utf8(value).ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn header(response: &Response, name: &'static str) -> Result<String, End> {
@@ -159,4 +174,33 @@ async fn read(response: Response) -> Result<Bytes, End> {
 
 fn broken(error: reqwest::Error) -> End {
     End::Broken(error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    fn said(status: StatusCode, retry_after: Option<&'static str>) -> End {
+        let headers = retry_after.map(|value| (RETRY_AFTER, HeaderValue::from_static(value)));
+        failure(status, &headers.into_iter().collect(), "later")
+    }
+
+    #[test]
+    fn a_busy_hub_may_say_for_how_long() {
+        let date = "Fri, 31 Dec 1999 23:59:59 GMT";
+        for (header, seconds) in [(Some("7"), Some(7)), (None, None), (Some(date), None), (Some("-1"), None), (Some(""), None)] {
+            for status in [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE] {
+                let (end, expected) = (said(status, header), seconds.map(Duration::from_secs));
+                assert!(matches!(&end, End::Busy { retry_after, .. } if *retry_after == expected), "{status} {header:?}: {end:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_and_a_fault_of_the_hub_are_told_apart_from_a_busy_hub() {
+        assert!(matches!(said(StatusCode::FORBIDDEN, Some("7")), End::Refused(said) if said == "the hub answered 403: later"));
+        assert!(matches!(said(StatusCode::INTERNAL_SERVER_ERROR, Some("7")), End::Broken(_)));
+    }
 }
