@@ -131,6 +131,59 @@ fn an_unreadable_last_group_is_damage_not_a_torn_write_and_its_numbers_are_not_g
 }
 
 #[test]
+fn numbers_of_an_unreadable_batch_are_not_given_again_where_one_before_it_in_its_group_can_be_read() {
+    // Where in the last frame the block lies, which may take the end of the frame before along, and
+    // whether what is left tells all numbers.
+    for (place, found_before, is_told) in [(0, 1, false), (600, 2, true)] {
+        let disk = FaultyDisk::new(1);
+        let log = open(&disk);
+        for body in ["first", "second", "third"] {
+            stage(&log, P1, &[&format!("{body} {}", "x".repeat(1000))]);
+        }
+        assert!(log.commit_staged());
+        log.close();
+        let segment = segments(&disk)[0].clone();
+        let at = stored(&disk.content(&segment)).pop().expect("the last frame").bytes.start + place;
+        disk.make_unreadable(&segment, at..at + 1);
+        for _ in 0..2 {
+            let log = open(&disk);
+            let (found, lost) = read(&log, P1);
+            assert_eq!((found, lost[0]), ((0..found_before).collect(), found_before));
+            assert_eq!(lost.last() == Some(&2), is_told, "{lost:?}");
+            log.close();
+        }
+        let log = open(&disk);
+        let ticket = stage(&log, P1, &["fourth"]);
+        assert!(log.commit_staged());
+        assert!(ticket.first().0 > 2, "{:?}", ticket.first());
+    }
+}
+
+#[test]
+fn an_unreadable_head_behind_an_unreadable_block_costs_nothing_more() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    log.close();
+    let files = segments(&disk);
+    // In the last group of its file, behind a batch of the other partition.
+    let last = stored(&disk.content(&files[0])).pop().expect("a frame");
+    assert_eq!(last.partition, P1);
+    disk.make_unreadable(&files[0], last.bytes.start + 300..last.bytes.start + 301);
+    disk.make_unreadable(&files[1], 0..1);
+    let check = |log: &EventLog| {
+        assert_eq!(read(log, P0), ((0..30).collect(), Vec::new()));
+        assert_eq!(read(log, P1).1, [last.base]);
+    };
+    let log = open(&disk);
+    check(&log);
+    while log.seal_oldest().expect("sealed") {}
+    check(&log);
+    log.close();
+    check(&open(&disk));
+}
+
+#[test]
 fn an_unreadable_head_costs_no_event_and_no_file() {
     let disk = FaultyDisk::new(1);
     let log = open(&disk);
@@ -221,6 +274,41 @@ fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
     assert_eq!(rest.len() as i64, 60 - first.0);
     assert!(matches!(rest[0], Item::Event(sequence, _) if sequence == first));
     assert_eq!(log.health(), Health::Healthy);
+}
+
+#[test]
+fn what_retention_took_is_not_told_to_be_lost_when_the_head_that_named_it_cannot_be_read() {
+    let disk = FaultyDisk::new(1);
+    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
+    let open = || {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
+        EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[support::kept(1, 2, keep)]).expect("opens")
+    };
+    let (log, _) = open();
+    append(&log, 0..40);
+    while log.seal_oldest().expect("sealed") {}
+    // Of one partition no event is left in sealed files: the last of them has the other's alone.
+    for number in 0..40 {
+        stage(&log, P1, &[&format!("{number} {}", "x".repeat(700))]);
+        assert!(log.commit_staged());
+    }
+    while log.seal_oldest().expect("sealed") {}
+    log.keep_retention().expect("removed");
+    append(&log, 40..60);
+    log.close();
+    let segment = segments(&disk)[0].clone();
+    let first = stored(&disk.content(&segment)).into_iter().find(|frame| frame.partition == P0).expect("stored").base;
+    assert!(first > 0);
+    disk.make_unreadable(&segment, 0..1);
+    for _ in 0..2 {
+        let (log, report) = open();
+        assert_eq!(report.lost, [], "in the segment");
+        assert_eq!(log.partition(HUB, P0).expect("known").first.0, first);
+        while log.seal_oldest().expect("sealed") {}
+        assert_eq!(log.health(), Health::Healthy);
+        log.close();
+    }
 }
 
 /// SplitMix64.
