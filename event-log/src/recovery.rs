@@ -20,9 +20,10 @@ use model::EventHubId;
 use crate::catalogue::Catalogue;
 use crate::disk::{Holes, read_around_holes, write_all_at};
 use crate::error::{LostRange, OpenError};
-use crate::format::{HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
+use crate::format::{SegmentHead, SegmentIdentity};
 use crate::producers::Producers;
 use crate::recycle::Workshop;
+use crate::rolling::UNSEALED_MAX;
 use crate::sealed::SealedFile;
 use crate::segment::{self, Segment};
 use directory::Directory;
@@ -165,7 +166,8 @@ impl Recovery {
                 let positions = directory::positions_of_spare(&*workshop.disk, &workshop.directory, spare);
                 self.positions.note_head(&positions.unwrap_or_default());
             }
-            self.positions.note_damage(HEAD_ALIGNMENT as u64);
+            // The segment that was written, and those that waited to be sealed.
+            self.positions.note_damage(workshop.segment_bytes.saturating_mul(UNSEALED_MAX as u64 + 1));
             self.report.lost = self.positions.close();
         }
         spares.into_iter().for_each(|spare| workshop.keep(spare));

@@ -11,16 +11,28 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use event_log::{Config, Damaged, Disk, EventLog, Faults, FaultyDisk, Health, OpenError, RecoveryReport, Selection, Start, inspect};
+use event_log::{
+    Config, Damaged, Disk, EventHubDefinition, EventLog, Faults, FaultyDisk, Health, OpenError, RecoveryReport, Selection, Start, inspect,
+};
 use frames::stored;
 use model::{PartitionId, SequenceNumber};
 use spoiling::Model;
 use support::{HUB, Item, P0, P1, drain, hub, manual_clock, read_all, small, stage};
 
 fn try_open(disk: &FaultyDisk) -> Result<(EventLog, RecoveryReport), OpenError> {
+    open_with(disk, &hub(1, 2))
+}
+
+fn open_with(disk: &FaultyDisk, hub: &EventHubDefinition) -> Result<(EventLog, RecoveryReport), OpenError> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
-    EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[hub(1, 2)])
+    EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[*hub])
+}
+
+/// A log that keeps no more than one sealed file.
+fn open_kept(disk: &FaultyDisk) -> (EventLog, RecoveryReport) {
+    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
+    open_with(disk, &support::kept(1, 2, keep)).expect("opens")
 }
 
 fn open(disk: &FaultyDisk) -> EventLog {
@@ -186,6 +198,22 @@ fn an_unreadable_head_behind_an_unreadable_block_costs_nothing_more() {
 }
 
 #[test]
+fn a_partition_of_which_nothing_can_be_read_any_more_has_a_gap_and_goes_on_behind_it() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    stage(&log, P0, &["only"]);
+    assert!(log.commit_staged());
+    log.close();
+    disk.make_unreadable(&segments(&disk)[0], 4096..4097);
+    let log = open(&disk);
+    let (found, lost) = read(&log, P0);
+    assert_eq!((found.len(), lost[0]), (0, 0));
+    let ticket = stage(&log, P0, &["next"]);
+    assert!(log.commit_staged());
+    assert_eq!(lost.last(), Some(&(ticket.first().0 - 1)));
+}
+
+#[test]
 fn an_unreadable_head_costs_no_event_and_no_file() {
     let disk = FaultyDisk::new(1);
     let log = open(&disk);
@@ -261,11 +289,7 @@ fn more_sealed_files_than_handles_are_all_readable() {
 #[test]
 fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
     let disk = FaultyDisk::new(1);
-    let clock = manual_clock();
-    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
-    let (log, _) = EventLog::open_manual(Path::new("log"), shared, config, clock, &[support::kept(1, 2, keep)]).expect("opens");
+    let log = open_kept(&disk).0;
     append(&log, 0..60);
     while log.seal_oldest().expect("sealed") {}
     let mut reader = log.reader(HUB, P0, Start::Earliest).expect("a reader");
@@ -281,13 +305,7 @@ fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
 #[test]
 fn what_retention_took_is_not_told_to_be_lost_when_the_head_that_named_it_cannot_be_read() {
     let disk = FaultyDisk::new(1);
-    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
-    let open = || {
-        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-        let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
-        EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[support::kept(1, 2, keep)]).expect("opens")
-    };
-    let (log, _) = open();
+    let log = open_kept(&disk).0;
     append(&log, 0..40);
     while log.seal_oldest().expect("sealed") {}
     // Of one partition no event is left in sealed files: the last of them has the other's alone.
@@ -304,13 +322,39 @@ fn what_retention_took_is_not_told_to_be_lost_when_the_head_that_named_it_cannot
     assert!(first > 0);
     disk.make_unreadable(&segment, 0..1);
     for _ in 0..2 {
-        let (log, report) = open();
+        let (log, report) = open_kept(&disk);
         assert_eq!(report.lost, [], "in the segment");
         assert_eq!(log.partition(HUB, P0).expect("known").first.0, first);
         while log.seal_oldest().expect("sealed") {}
         assert_eq!(log.health(), Health::Healthy);
         log.close();
     }
+}
+
+#[test]
+fn numbers_that_retention_took_are_not_given_again_when_the_head_that_named_them_cannot_be_read() {
+    let disk = FaultyDisk::new(1);
+    let log = open_kept(&disk).0;
+    let bodies = vec!["x"; 800];
+    for _ in 0..60 {
+        stage(&log, P0, &bodies);
+        assert!(log.commit_staged());
+        while log.seal_oldest().expect("sealed") {}
+    }
+    let next = log.partition(HUB, P0).expect("known").next;
+    for number in 0..80 {
+        stage(&log, P1, &[&format!("{number} {}", "x".repeat(700))]);
+        assert!(log.commit_staged());
+        while log.seal_oldest().expect("sealed") {}
+    }
+    log.keep_retention().expect("removed");
+    assert_eq!(log.partition(HUB, P0).expect("known").first, next, "all of them are gone");
+    log.close();
+    disk.make_unreadable(&segments(&disk)[0], 0..1);
+    let log = open_kept(&disk).0;
+    let ticket = stage(&log, P0, &["the next"]);
+    assert!(log.commit_staged());
+    assert!(ticket.first() >= next, "{:?} was given already", ticket.first());
 }
 
 #[test]

@@ -41,8 +41,13 @@ enum Knowledge {
     #[default]
     None,
     /// The first segment's head is damaged: retention may have taken them, or the damage of groups
-    /// since, of which so many bytes were known before.
-    HeadDamaged { damage_before: u64 },
+    /// since.
+    HeadDamaged {
+        /// Damaged bytes before the segment's groups.
+        damage_before: u64,
+        /// Bytes of all segments before it, those included that are gone.
+        log_before: u64,
+    },
     /// A head was read that leaves it out: it began at 0.
     Head,
 }
@@ -61,11 +66,11 @@ impl Positions {
         self.damaged_bytes += bytes;
     }
 
-    /// A segment's head is damaged.
-    pub(super) fn note_damaged_head(&mut self) {
+    /// The head of a segment is damaged before which the log had `log_before` bytes of segments.
+    pub(super) fn note_damaged_head(&mut self, log_before: u64) {
         self.note_damage(HEAD_ALIGNMENT as u64);
         if matches!(self.knowledge, Knowledge::None) {
-            self.knowledge = Knowledge::HeadDamaged { damage_before: self.damaged_bytes };
+            self.knowledge = Knowledge::HeadDamaged { damage_before: self.damaged_bytes, log_before };
         }
     }
 
@@ -163,7 +168,7 @@ impl Positions {
         }
         match self.knowledge {
             Knowledge::None => sequence,
-            Knowledge::HeadDamaged { damage_before } => {
+            Knowledge::HeadDamaged { damage_before, .. } => {
                 let hidden = events_max(self.damaged_bytes - damage_before);
                 SequenceNumber(sequence.0.saturating_sub_unsigned(hidden)).max(SequenceNumber::FIRST)
             }
@@ -196,10 +201,17 @@ impl Positions {
         self.partitions.drain().map(|(key, standing)| (key, standing.properties)).collect()
     }
 
-    /// Where a partition begins that left no trace: behind everything that damage may hide.
+    /// Where a partition stands that left no trace: behind everything that damage may hide, and, if
+    /// no head tells that it had no events before, behind all that the log can ever have held. What
+    /// lies before counts as lost.
     pub(crate) fn untraced(&self) -> PartitionProperties {
-        let unproved = events_max(self.damaged_bytes - self.damage_before_head);
-        PartitionProperties::empty(SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX)))
+        let log_before = match self.knowledge {
+            Knowledge::HeadDamaged { log_before, .. } => log_before,
+            Knowledge::None | Knowledge::Head => 0,
+        };
+        let unproved = events_max((self.damaged_bytes - self.damage_before_head).saturating_add(log_before));
+        let next = SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX));
+        PartitionProperties { first: SequenceNumber::FIRST, ..PartitionProperties::empty(next) }
     }
 
     /// The latest append time.

@@ -42,7 +42,7 @@ impl Recovery {
     pub(super) fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
         let limit = found.file.length()?;
         let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
-        let groups_at = self.enter(&found);
+        let groups_at = self.enter(&found, limit);
         let starts = found.head.map_or_else(|| self.positions.standing(), |head| head.positions);
         let segment = Segment::new(identity, Arc::clone(&found.file), groups_at, starts);
         let mut window = Window::new(&*found.file, WINDOW_BYTES);
@@ -98,13 +98,14 @@ impl Recovery {
         self.report.unreadable.extend(ranges);
     }
 
-    /// Takes over what a segment's head knows; returns where its groups begin.
-    fn enter(&mut self, found: &Found) -> u64 {
+    /// Takes over what the head of a segment of so many bytes knows; returns where its groups begin.
+    fn enter(&mut self, found: &Found, segment_bytes: u64) -> u64 {
         self.report.segments += 1;
         let expected = std::mem::replace(&mut self.expected, found.base_group);
         self.next_group = self.next_group.max(found.base_group.unwrap_or(0));
         let Some(head) = &found.head else {
-            self.positions.note_damaged_head();
+            // Epochs count the segments that there have been.
+            self.positions.note_damaged_head(found.epoch.saturating_sub(1).saturating_mul(segment_bytes));
             return HEAD_ALIGNMENT as u64;
         };
         if expected.is_some_and(|expected| expected != head.base_group) {
