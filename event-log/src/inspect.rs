@@ -16,12 +16,12 @@ use crate::batch::StoredBatch;
 use crate::disk::Disk;
 use crate::error::OpenError;
 use crate::partition::PartitionKey;
+use crate::recovery::Successor;
 use crate::recovery::directory::{Found, find_segment, tell_used};
 use crate::sealed::name_parts;
 use crate::segment::{epoch_of, spare_epoch_of};
 pub use report::{Damage, Damaged, FileKind, FileReport, LogReport, PartitionReport};
 use report::{Findings, Standings};
-use segment::Successor;
 
 /// Which events are of interest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -163,7 +163,7 @@ impl Inspection<'_> {
         }
         let mut used = used.into_iter().peekable();
         while let Some(found) = used.next() {
-            let successor = used.peek().map_or(Successor::None, |next| Successor::of(next.head.as_ref()));
+            let successor = used.peek().map_or(Successor::None, Successor::of);
             let path = found.path.clone();
             if self.run_segment(&found, successor).map_err(failed("reading", &path))?.is_break() {
                 return Ok(ControlFlow::Break(()));

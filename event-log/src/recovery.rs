@@ -8,6 +8,7 @@
 
 pub(crate) mod directory;
 mod positions;
+mod walk;
 
 use std::collections::HashSet;
 use std::io;
@@ -17,20 +18,17 @@ use std::sync::Arc;
 use model::EventHubId;
 
 use crate::catalogue::Catalogue;
-use crate::config::GROUP_BYTES_MAX;
 use crate::disk::{Holes, read_around_holes, write_all_at};
 use crate::error::{LostRange, OpenError};
-use crate::format::{BLOCK_BYTES, HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
-use crate::index::IndexEntry;
+use crate::format::{SegmentHead, SegmentIdentity};
 use crate::producers::Producers;
 use crate::recycle::Workshop;
-use crate::scan::{self, Stretch, Window};
+use crate::rolling::UNSEALED_MAX;
 use crate::sealed::SealedFile;
 use crate::segment::{self, Segment};
-use crate::sync::write;
-use crate::timestamps::record_time_max;
-use directory::{Directory, Found};
+use directory::Directory;
 pub(crate) use positions::Positions;
+pub(crate) use walk::Successor;
 
 /// Read at once while scanning.
 const WINDOW_BYTES: usize = 1024 * 1024;
@@ -96,26 +94,15 @@ pub(crate) fn recover(workshop: &Workshop) -> Result<Recovered, OpenError> {
     let mut used = used.into_iter().peekable();
     while let Some(found) = used.next() {
         let path = found.path.clone();
-        let successor = used
-            .peek()
-            .map_or(Successor::None, |next| next.head.as_ref().map_or(Successor::Unknown, |head| Successor::At(head.base_group)));
+        let successor = used.peek().map_or(Successor::None, Successor::of);
         let segment = recovery.scan(found, successor).map_err(|source| OpenError::Disk { operation: "reading", path, source })?;
-        segments.push(Arc::new(segment));
+        segments.push(segment);
     }
+    segments.iter_mut().for_each(|segment| segment.add_starts(recovery.positions.guessed_starts()));
+    let segments: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
     let Some(active) = segments.last().cloned() else { return Err(OpenError::Foreign { path: path.clone() }) };
     let damaged = damaged.iter().map(|file| (file.hub, file.epoch)).collect();
     recovery.finish(Catalogue::new(sealed, damaged, segments), active, path)
-}
-
-/// The segment after the one being scanned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Successor {
-    /// The segment is the last.
-    None,
-    /// There is one, but its head is damaged.
-    Unknown,
-    /// It begins with this group.
-    At(u64),
 }
 
 #[derive(Default)]
@@ -179,7 +166,8 @@ impl Recovery {
                 let positions = directory::positions_of_spare(&*workshop.disk, &workshop.directory, spare);
                 self.positions.note_head(&positions.unwrap_or_default());
             }
-            self.positions.note_damage(HEAD_ALIGNMENT as u64);
+            // The segment that was written, and those that waited to be sealed.
+            self.positions.note_damage(workshop.segment_bytes.saturating_mul(UNSEALED_MAX as u64 + 1));
             self.report.lost = self.positions.close();
         }
         spares.into_iter().for_each(|spare| workshop.keep(spare));
@@ -191,103 +179,6 @@ impl Recovery {
         let catalogue = Catalogue::new(sealed, damaged, vec![Arc::clone(&active)]);
         let Self { positions, producers, report, .. } = self;
         Ok(Recovered { catalogue, active, next_group: 1, positions, producers, report })
-    }
-
-    fn scan(&mut self, found: Found, successor: Successor) -> io::Result<Segment> {
-        let limit = found.file.length()?;
-        let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
-        let groups_at = self.enter(found.head.as_ref());
-        let starts = found.head.map_or_else(|| self.positions.standing(), |head| head.positions);
-        let segment = Segment::new(identity, Arc::clone(&found.file), groups_at, starts);
-        let mut window = Window::new(&*found.file, WINDOW_BYTES);
-        let mut at = groups_at;
-        self.last_stretch = None;
-        while let Some(stretch) = scan::next_stretch(&mut window, identity, at, limit)? {
-            if self.expected.is_some_and(|expected| successor == Successor::At(expected)) {
-                // What follows was torn and cut by an earlier recovery, then the log went on in
-                // the next segment.
-                break;
-            }
-            if !stretch.is_whole() {
-                let is_final = scan::find_group(&mut window, stretch.end, limit, |header| header.identity == identity)?.is_none();
-                // What the disk cannot read was not torn by a power cut: it may have been acknowledged.
-                let is_hidden = window.holes().touch(&(stretch.at..stretch.end + BLOCK_BYTES as u64));
-                if is_final && successor == Successor::None && !is_hidden {
-                    self.report.torn_tail = true;
-                    break;
-                }
-                self.positions.note_damage(stretch.end - stretch.at);
-                if is_final && successor == Successor::Unknown {
-                    // Torn and cut, or damaged? Its frames may be ghosts, so they are not shown.
-                    self.expected = None;
-                    break;
-                }
-            }
-            self.note_stretch(&segment, &stretch);
-            at = stretch.end;
-        }
-        let is_open = successor == Successor::None;
-        segment.set_end(if is_open { self.pass_hidden_end(window.holes(), at, limit) } else { at });
-        self.note_holes(&found.path, &segment, window.holes());
-        Ok(segment)
-    }
-
-    /// Where the log goes on in its last segment after what was found up to `at`. A group there may
-    /// have a header that the disk cannot read, and others behind it; the place of each one's header
-    /// must lie in a hole. Then the segment counts as full, so that the next one's head tells the
-    /// numbers that were passed over.
-    fn pass_hidden_end(&mut self, holes: &Holes, at: u64, limit: u64) -> u64 {
-        if !holes.touch(&(at..at + BLOCK_BYTES as u64)) {
-            return at;
-        }
-        let end_max = holes.end().unwrap_or(at).saturating_add(GROUP_BYTES_MAX as u64).min(limit);
-        self.positions.note_damage(end_max.saturating_sub(at));
-        limit
-    }
-
-    fn note_holes(&mut self, path: &Path, segment: &Segment, holes: &Holes) {
-        segment.note_holes(holes);
-        let ranges = holes.iter().map(|hole| UnreadableRange { path: path.to_owned(), at: hole.start, bytes: hole.end - hole.start });
-        self.report.unreadable.extend(ranges);
-    }
-
-    /// Takes over what a segment's head knows; returns where its groups begin.
-    fn enter(&mut self, head: Option<&SegmentHead>) -> u64 {
-        self.report.segments += 1;
-        let Some(head) = head else {
-            self.positions.note_damaged_head();
-            self.expected = None;
-            return HEAD_ALIGNMENT as u64;
-        };
-        if self.expected.is_some_and(|expected| expected != head.base_group) {
-            // The segment before lost its end.
-            self.positions.note_damage(HEAD_ALIGNMENT as u64);
-        }
-        self.positions.note_head(&head.positions);
-        self.expected = Some(head.base_group);
-        self.next_group = head.base_group.max(self.next_group);
-        SegmentHead::bytes_with(head.positions.len()) as u64
-    }
-
-    fn note_stretch(&mut self, segment: &Segment, stretch: &Stretch) {
-        let mut index = write(&segment.index);
-        for frame in stretch.frames() {
-            // A frame that verifies tells the position even where its batch does not.
-            let header = frame.header;
-            let Some(batch) = frame.batch() else { continue };
-            let entry = IndexEntry { base: batch.base, append_time: batch.append_time, group_at: stretch.at };
-            index.note((header.hub, header.partition), entry, record_time_max(&batch.bytes), header.frame_bytes() as u64);
-            segment.began.get_or_init(|| batch.append_time);
-            self.positions.note_batch((header.hub, header.partition), &batch);
-            self.producers.note((header.hub, header.partition), &batch);
-            self.report.events += u64::from(batch.count);
-        }
-        if let Some(header) = stretch.header {
-            self.report.groups += 1;
-            self.next_group = header.number + 1;
-            self.last_stretch = Some((stretch.at, stretch.end));
-        }
-        self.expected = stretch.header.map(|header| header.number + 1);
     }
 
     fn finish(mut self, catalogue: Catalogue, active: Arc<Segment>, directory: &Path) -> Result<Recovered, OpenError> {

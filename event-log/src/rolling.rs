@@ -16,7 +16,7 @@ use crate::writer::Writer;
 
 /// Full segments that may wait to be sealed. With more of them the writer itself waits for the
 /// sealing, so ingest is no faster than what the disk can seal, and opening scans no more.
-const UNSEALED_MAX: usize = 8;
+pub(crate) const UNSEALED_MAX: usize = 8;
 /// How soon a next segment is tried for again.
 pub(crate) const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -103,6 +103,11 @@ impl Stretch {
         Frames { stretch: self, at: 0 }
     }
 
+    /// Bytes in which frames may lie: those that the header tells, or all of a damaged stretch.
+    pub(crate) fn frames_bytes(&self) -> u64 {
+        self.header.map_or(self.end - self.at - GROUP_HEADER_BYTES as u64, |header| u64::from(header.frames_bytes))
+    }
+
     /// Whether the group verifies in every frame and batch.
     pub(crate) fn is_whole(&self) -> bool {
         let Some(header) = self.header else { return false };

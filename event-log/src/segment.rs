@@ -1,5 +1,6 @@
 //! A segment: one file of commit groups.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use model::Timestamp;
 use crate::disk::{Disk, DiskFile, Holes, write_all_at};
 use crate::format::{Position, SegmentHead, SegmentIdentity};
 use crate::index::SegmentIndex;
+use crate::partition::PartitionKey;
 use crate::sync::lock;
 
 /// Zeros are written in pieces of this size.
@@ -44,6 +46,12 @@ impl Segment {
         write_all_at(&*file, &bytes, 0)?;
         file.sync_data()?;
         Ok(Self::new(head.identity, file, bytes.len() as u64, head.positions))
+    }
+
+    /// Adds where partitions stood that are not named yet.
+    pub(crate) fn add_starts(&mut self, starts: &[Position]) {
+        let known: HashSet<PartitionKey> = self.starts.iter().map(|start| (start.hub, start.partition)).collect();
+        self.starts.extend(starts.iter().filter(|start| !known.contains(&(start.hub, start.partition))));
     }
 
     pub(crate) fn end(&self) -> u64 {

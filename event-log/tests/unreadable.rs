@@ -4,21 +4,35 @@
 
 #[path = "support/frames.rs"]
 mod frames;
+#[path = "support/spoiling.rs"]
+mod spoiling;
 mod support;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use event_log::{Config, Damaged, Disk, EventLog, Faults, FaultyDisk, Health, OpenError, RecoveryReport, Selection, Start, inspect};
-use frames::{Stored, stored};
+use event_log::{
+    Config, Damaged, Disk, EventHubDefinition, EventLog, Faults, FaultyDisk, Health, OpenError, RecoveryReport, Selection, Start, inspect,
+};
+use frames::stored;
 use model::{PartitionId, SequenceNumber};
+use spoiling::Model;
 use support::{HUB, Item, P0, P1, drain, hub, manual_clock, read_all, small, stage};
 
 fn try_open(disk: &FaultyDisk) -> Result<(EventLog, RecoveryReport), OpenError> {
+    open_with(disk, &hub(1, 2))
+}
+
+fn open_with(disk: &FaultyDisk, hub: &EventHubDefinition) -> Result<(EventLog, RecoveryReport), OpenError> {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
-    EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[hub(1, 2)])
+    EventLog::open_manual(Path::new("log"), shared, config, manual_clock(), &[*hub])
+}
+
+/// A log that keeps no more than one sealed file.
+fn open_kept(disk: &FaultyDisk) -> (EventLog, RecoveryReport) {
+    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
+    open_with(disk, &support::kept(1, 2, keep)).expect("opens")
 }
 
 fn open(disk: &FaultyDisk) -> EventLog {
@@ -131,6 +145,75 @@ fn an_unreadable_last_group_is_damage_not_a_torn_write_and_its_numbers_are_not_g
 }
 
 #[test]
+fn numbers_of_an_unreadable_batch_are_not_given_again_where_one_before_it_in_its_group_can_be_read() {
+    // Where in the last frame the block lies, which may take the end of the frame before along, and
+    // whether what is left tells all numbers.
+    for (place, found_before, is_told) in [(0, 1, false), (600, 2, true)] {
+        let disk = FaultyDisk::new(1);
+        let log = open(&disk);
+        for body in ["first", "second", "third"] {
+            stage(&log, P1, &[&format!("{body} {}", "x".repeat(1000))]);
+        }
+        assert!(log.commit_staged());
+        log.close();
+        let segment = segments(&disk)[0].clone();
+        let at = stored(&disk.content(&segment)).pop().expect("the last frame").bytes.start + place;
+        disk.make_unreadable(&segment, at..at + 1);
+        for _ in 0..2 {
+            let log = open(&disk);
+            let (found, lost) = read(&log, P1);
+            assert_eq!((found, lost[0]), ((0..found_before).collect(), found_before));
+            assert_eq!(lost.last() == Some(&2), is_told, "{lost:?}");
+            log.close();
+        }
+        let log = open(&disk);
+        let ticket = stage(&log, P1, &["fourth"]);
+        assert!(log.commit_staged());
+        assert!(ticket.first().0 > 2, "{:?}", ticket.first());
+    }
+}
+
+#[test]
+fn an_unreadable_head_behind_an_unreadable_block_costs_nothing_more() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    append(&log, 0..30);
+    log.close();
+    let files = segments(&disk);
+    // In the last group of its file, behind a batch of the other partition.
+    let last = stored(&disk.content(&files[0])).pop().expect("a frame");
+    assert_eq!(last.partition, P1);
+    disk.make_unreadable(&files[0], last.bytes.start + 300..last.bytes.start + 301);
+    disk.make_unreadable(&files[1], 0..1);
+    let check = |log: &EventLog| {
+        assert_eq!(read(log, P0), ((0..30).collect(), Vec::new()));
+        assert_eq!(read(log, P1).1, [last.base]);
+    };
+    let log = open(&disk);
+    check(&log);
+    while log.seal_oldest().expect("sealed") {}
+    check(&log);
+    log.close();
+    check(&open(&disk));
+}
+
+#[test]
+fn a_partition_of_which_nothing_can_be_read_any_more_has_a_gap_and_goes_on_behind_it() {
+    let disk = FaultyDisk::new(1);
+    let log = open(&disk);
+    stage(&log, P0, &["only"]);
+    assert!(log.commit_staged());
+    log.close();
+    disk.make_unreadable(&segments(&disk)[0], 4096..4097);
+    let log = open(&disk);
+    let (found, lost) = read(&log, P0);
+    assert_eq!((found.len(), lost[0]), (0, 0));
+    let ticket = stage(&log, P0, &["next"]);
+    assert!(log.commit_staged());
+    assert_eq!(lost.last(), Some(&(ticket.first().0 - 1)));
+}
+
+#[test]
 fn an_unreadable_head_costs_no_event_and_no_file() {
     let disk = FaultyDisk::new(1);
     let log = open(&disk);
@@ -206,11 +289,7 @@ fn more_sealed_files_than_handles_are_all_readable() {
 #[test]
 fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
     let disk = FaultyDisk::new(1);
-    let clock = manual_clock();
-    let keep = event_log::Retention::Limits { time: std::time::Duration::MAX, bytes: Some(1) };
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let config = Config { segment_bytes: 32 * 1024, tail_bytes_max: 0, ..small() };
-    let (log, _) = EventLog::open_manual(Path::new("log"), shared, config, clock, &[support::kept(1, 2, keep)]).expect("opens");
+    let log = open_kept(&disk).0;
     append(&log, 0..60);
     while log.seal_oldest().expect("sealed") {}
     let mut reader = log.reader(HUB, P0, Start::Earliest).expect("a reader");
@@ -223,129 +302,59 @@ fn a_reader_of_a_file_that_retention_removed_goes_on_behind_it() {
     assert_eq!(log.health(), Health::Healthy);
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
+#[test]
+fn what_retention_took_is_not_told_to_be_lost_when_the_head_that_named_it_cannot_be_read() {
+    let disk = FaultyDisk::new(1);
+    let log = open_kept(&disk).0;
+    append(&log, 0..40);
+    while log.seal_oldest().expect("sealed") {}
+    // Of one partition no event is left in sealed files: the last of them has the other's alone.
+    for number in 0..40 {
+        stage(&log, P1, &[&format!("{number} {}", "x".repeat(700))]);
+        assert!(log.commit_staged());
     }
-}
-
-/// What was acknowledged, by partition and number, and whether it may be damaged.
-struct Model {
-    seed: u64,
-    random: Random,
-    disk: FaultyDisk,
-    events: BTreeMap<(PartitionId, i64), (String, bool)>,
-    bodies: u64,
-    spoiled: u64,
-    lost: u64,
-}
-
-impl Model {
-    fn new(seed: u64) -> Self {
-        Self { seed, random: Random(seed), disk: FaultyDisk::new(seed), events: BTreeMap::new(), bodies: 0, spoiled: 0, lost: 0 }
-    }
-
-    fn live(&mut self, log: &EventLog, groups: u64) {
-        for _ in 0..groups {
-            let mut tickets = Vec::new();
-            for _ in 0..=self.random.below(3) {
-                let partition = PartitionId(self.random.below(2) as u32);
-                self.bodies += 1;
-                let body = format!("{}-{}", self.bodies, "z".repeat(self.random.below(2500) as usize));
-                tickets.push((partition, stage(log, partition, &[&body]), body));
-            }
-            log.commit_staged();
-            for (partition, ticket, body) in tickets {
-                assert!(matches!(ticket.try_get(), Some(Ok(_))), "seed {}", self.seed);
-                let before = self.events.insert((partition, ticket.first().0), (body, false));
-                assert!(before.is_none(), "seed {}: number {:?} was given twice", self.seed, ticket.first());
-            }
-            if self.random.below(4) == 0 {
-                log.seal_oldest().unwrap_or_else(|error| panic!("seed {}: sealing stopped: {error}", self.seed));
-            }
-        }
-    }
-
-    /// Makes one or two blocks of a file unreadable, and takes down what lies in them. A group's
-    /// first block has its header, so all of the group may go.
-    fn spoil(&mut self) {
-        let paths: Vec<_> = self.disk.paths().into_iter().filter(|path| path.extension().is_some_and(|name| name != "spare")).collect();
-        let path = paths[self.random.below(paths.len() as u64) as usize].clone();
-        let content = self.disk.content(&path);
-        let frames = stored(&content);
-        // Mostly where something is.
-        let end = frames.iter().map(|frame| frame.bytes.end).max().unwrap_or(0).max(1024) + 512;
-        let at = self.random.below(end.min(content.len() as u64)) / 512 * 512;
-        let bytes = at..(at + 512 * (1 + self.random.below(2))).min(content.len() as u64);
-        let is_sealed = path.extension().is_some_and(|name| name == "sealed");
-        for Stored { partition, base, bytes: frame, group_at } in frames {
-            let is_hit = frame.start < bytes.end && bytes.start < frame.end;
-            let is_header_hit = !is_sealed && group_at < bytes.end && bytes.start < group_at + 512;
-            if (is_hit || is_header_hit)
-                && let Some(event) = self.events.get_mut(&(partition, base))
-            {
-                event.1 = true;
-            }
-        }
-        self.disk.make_unreadable(&path, bytes);
-        self.spoiled += 1;
-    }
-
-    /// Every event is read back or lies in a gap, and only what was spoiled lies in one.
-    fn check(&mut self, log: &EventLog) {
-        let seed = self.seed;
-        for partition in [P0, P1] {
-            let items = drain(&mut log.reader(HUB, partition, Start::Earliest).expect("a reader"), 4096);
-            let mut next = 0;
-            for item in items {
-                match item {
-                    Item::Event(sequence, body) => {
-                        assert_eq!(sequence.0, next, "seed {seed}: silence in {partition}");
-                        assert_eq!(self.events.get(&(partition, next)).map(|event| &event.0), Some(&body), "seed {seed}");
-                        next += 1;
-                    }
-                    Item::Gap(from, to) => {
-                        assert_eq!(from.0, next, "seed {seed}: silence in {partition}");
-                        for ((_, number), (_, may_be_lost)) in self.events.range((partition, from.0)..=(partition, to.0)) {
-                            assert!(may_be_lost, "seed {seed}: {number} of {partition} is told to be lost");
-                            self.lost += 1;
-                        }
-                        next = to.0 + 1;
-                    }
-                }
-            }
-            assert_eq!(next, log.partition(HUB, partition).expect("known").next.0, "seed {seed}");
-        }
-    }
-
-    fn run(&mut self) {
-        for _ in 0..4 {
-            let log = open(&self.disk);
-            self.check(&log);
-            let groups = 5 + self.random.below(40);
-            self.live(&log, groups);
-            if self.random.below(2) == 0 {
-                self.spoil();
-                self.check(&log);
-            }
-            self.live(&log, 3);
-            log.close();
-            drop(log);
-            if self.random.below(2) == 0 {
-                self.spoil();
-            }
-        }
-        let log = open(&self.disk);
+    while log.seal_oldest().expect("sealed") {}
+    log.keep_retention().expect("removed");
+    append(&log, 40..60);
+    log.close();
+    let segment = segments(&disk)[0].clone();
+    let first = stored(&disk.content(&segment)).into_iter().find(|frame| frame.partition == P0).expect("stored").base;
+    assert!(first > 0);
+    disk.make_unreadable(&segment, 0..1);
+    for _ in 0..2 {
+        let (log, report) = open_kept(&disk);
+        assert_eq!(report.lost, [], "in the segment");
+        assert_eq!(log.partition(HUB, P0).expect("known").first.0, first);
         while log.seal_oldest().expect("sealed") {}
-        self.check(&log);
+        assert_eq!(log.health(), Health::Healthy);
+        log.close();
     }
+}
+
+#[test]
+fn numbers_that_retention_took_are_not_given_again_when_the_head_that_named_them_cannot_be_read() {
+    let disk = FaultyDisk::new(1);
+    let log = open_kept(&disk).0;
+    let bodies = vec!["x"; 800];
+    for _ in 0..60 {
+        stage(&log, P0, &bodies);
+        assert!(log.commit_staged());
+        while log.seal_oldest().expect("sealed") {}
+    }
+    let next = log.partition(HUB, P0).expect("known").next;
+    for number in 0..80 {
+        stage(&log, P1, &[&format!("{number} {}", "x".repeat(700))]);
+        assert!(log.commit_staged());
+        while log.seal_oldest().expect("sealed") {}
+    }
+    log.keep_retention().expect("removed");
+    assert_eq!(log.partition(HUB, P0).expect("known").first, next, "all of them are gone");
+    log.close();
+    disk.make_unreadable(&segments(&disk)[0], 0..1);
+    let log = open_kept(&disk).0;
+    let ticket = stage(&log, P0, &["the next"]);
+    assert!(log.commit_staged());
+    assert!(ticket.first() >= next, "{:?} was given already", ticket.first());
 }
 
 #[test]

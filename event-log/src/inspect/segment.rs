@@ -6,27 +6,12 @@ use std::ops::ControlFlow;
 use super::Inspection;
 use super::report::{Damaged, FileKind};
 use crate::format::{BLOCK_BYTES, GROUP_HEADER_BYTES, HEAD_ALIGNMENT, SegmentHead, SegmentIdentity};
+use crate::recovery::Successor;
 use crate::recovery::directory::Found;
 use crate::scan::{self, Stretch, Window};
 
 /// Read at once.
 const WINDOW_BYTES: usize = 1024 * 1024;
-
-/// The segment after the one being read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Successor {
-    None,
-    /// There is one, but its head is damaged.
-    Unknown,
-    /// It begins with this group.
-    At(u64),
-}
-
-impl Successor {
-    pub(super) fn of(head: Option<&SegmentHead>) -> Self {
-        head.map_or(Self::Unknown, |head| Self::At(head.base_group))
-    }
-}
 
 impl Inspection<'_> {
     pub(super) fn run_segment(&mut self, found: &Found, successor: Successor) -> io::Result<ControlFlow<()>> {
@@ -40,7 +25,7 @@ impl Inspection<'_> {
         let limit = found.file.length()?;
         self.findings.begin_file(&found.path, FileKind::Segment, limit);
         let identity = SegmentIdentity { log_id: found.log_id.unwrap_or_default(), epoch: found.epoch };
-        let mut expected = found.head.as_ref().map(|head| head.base_group);
+        let mut expected = found.base_group;
         let mut at = self.enter_segment(found);
         while let Some(stretch) = scan::next_stretch(window, identity, at, limit)? {
             if expected.is_some_and(|expected| successor == Successor::At(expected)) {

@@ -9,7 +9,7 @@ use model::EventHubId;
 use super::WINDOW_BYTES;
 use crate::disk::{Disk, DiskFile, Holes, read_around_holes};
 use crate::error::OpenError;
-use crate::format::{HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, Position, SegmentHead};
+use crate::format::{GroupHeader, HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, Position, SegmentHead};
 use crate::recycle::{SPARES_MAX, Spare, Workshop};
 use crate::scan::{self, Window};
 use crate::sealed::{self, SealedFault, SealedFile};
@@ -22,6 +22,8 @@ pub(crate) struct Found {
     pub(crate) file: Arc<dyn DiskFile>,
     /// `None` when the head does not verify.
     pub(crate) head: Option<SegmentHead>,
+    /// The number of its first group, of the head or of the group itself, where that can be told.
+    pub(crate) base_group: Option<u64>,
     /// Of the head, or of a group where the head does not verify. `None` for a file that was
     /// prepared and not used.
     pub(crate) log_id: Option<u128>,
@@ -121,12 +123,17 @@ pub(crate) fn find_segment(disk: &dyn Disk, directory: &Path, epoch: u64) -> Res
         HeadRead::Version(version) => return Err(OpenError::Version { path, version }),
         HeadRead::Invalid => None,
     };
-    let log_id = match &head {
-        Some(head) if head.identity.epoch >= epoch => Some(head.identity.log_id),
+    let (log_id, base_group) = match &head {
+        Some(head) if head.identity.epoch >= epoch => (Some(head.identity.log_id), Some(head.base_group)),
         // Without a head, or with that of an earlier use: groups tell whether it was used.
-        Some(_) | None => log_id_of_groups(&*file, epoch).map_err(failed("reading", &path))?,
+        Some(_) | None => {
+            let group = first_group(&*file, epoch).map_err(failed("reading", &path))?;
+            // Where no other can have been before it.
+            let base = group.filter(|(at, _)| *at == HEAD_ALIGNMENT as u64);
+            (group.map(|(_, header)| header.identity.log_id), base.map(|(_, header)| header.number))
+        }
     };
-    Ok(Found { path, epoch, file, head, log_id, is_head_unreadable: holes.end().is_some() })
+    Ok(Found { path, epoch, file, head, base_group, log_id, is_head_unreadable: holes.end().is_some() })
 }
 
 fn read_head(file: &dyn DiskFile, holes: &mut Holes) -> io::Result<HeadRead> {
@@ -138,10 +145,10 @@ fn read_head(file: &dyn DiskFile, holes: &mut Holes) -> io::Result<HeadRead> {
     Ok(SegmentHead::decode(&read_around_holes(file, 0, announced, holes)?))
 }
 
-fn log_id_of_groups(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<u128>> {
+/// The first group of the epoch, and its place.
+fn first_group(file: &dyn DiskFile, epoch: u64) -> io::Result<Option<(u64, GroupHeader)>> {
     let mut window = Window::new(file, WINDOW_BYTES);
-    let found = scan::find_group(&mut window, HEAD_ALIGNMENT as u64, file.length()?, |header| header.identity.epoch == epoch)?;
-    Ok(found.map(|(_, header)| header.identity.log_id))
+    scan::find_group(&mut window, HEAD_ALIGNMENT as u64, file.length()?, |header| header.identity.epoch == epoch)
 }
 
 /// Parts the segments in use, all of one log, from those that were prepared and hold nothing.

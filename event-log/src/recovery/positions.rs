@@ -6,7 +6,7 @@ use model::{EventHubId, SequenceNumber, Timestamp};
 
 use crate::batch::StoredBatch;
 use crate::error::LostRange;
-use crate::format::{HEAD_ALIGNMENT, Position};
+use crate::format::{FrameHeader, HEAD_ALIGNMENT, Position};
 use crate::partition::{PartitionKey, PartitionProperties};
 use crate::sealed::Part;
 
@@ -28,9 +28,28 @@ pub(crate) struct Positions {
     /// Hubs with sealed files that cannot be read.
     damaged_hubs: HashSet<EventHubId>,
     lost: Vec<LostRange>,
-    /// A first head was read, so partitions it does not name began at 0, or it is damaged.
-    has_start: bool,
+    knowledge: Knowledge,
+    /// Where partitions began that no head names, as far as damage can tell.
+    guessed_starts: Vec<Position>,
     last_time: Option<Timestamp>,
+}
+
+/// What is known of a partition that nothing has named so far.
+#[derive(Debug, Clone, Copy, Default)]
+enum Knowledge {
+    /// No head was read: retention may have taken its first events.
+    #[default]
+    None,
+    /// The first segment's head is damaged: retention may have taken them, or the damage of groups
+    /// since.
+    HeadDamaged {
+        /// Damaged bytes before the segment's groups.
+        damage_before: u64,
+        /// Bytes of all segments before it, those included that are gone.
+        log_before: u64,
+    },
+    /// A head was read that leaves it out: it began at 0.
+    Head,
 }
 
 #[derive(Debug)]
@@ -41,16 +60,18 @@ struct Standing {
 }
 
 impl Positions {
-    /// Some bytes of the log do not verify.
+    /// Some bytes of the log do not verify. What is noted later proves where its partition stood
+    /// behind them, so they are to be noted in the order in which they lie.
     pub(super) fn note_damage(&mut self, bytes: u64) {
         self.damaged_bytes += bytes;
     }
 
-    /// A segment's head is damaged. Partitions that nothing before it names may have had events in
-    /// the segment's damaged groups, so they count as lost from 0 on.
-    pub(super) fn note_damaged_head(&mut self) {
+    /// The head of a segment is damaged before which the log had `log_before` bytes of segments.
+    pub(super) fn note_damaged_head(&mut self, log_before: u64) {
         self.note_damage(HEAD_ALIGNMENT as u64);
-        self.has_start = true;
+        if matches!(self.knowledge, Knowledge::None) {
+            self.knowledge = Knowledge::HeadDamaged { damage_before: self.damaged_bytes, log_before };
+        }
     }
 
     /// A sealed file of the hub cannot be read, so its partitions may have begun earlier than the
@@ -96,7 +117,7 @@ impl Positions {
             standing.properties.last_enqueued_time = standing.properties.last_enqueued_time.max(Some(position.last_time));
             self.last_time = self.last_time.max(Some(position.last_time));
         }
-        self.has_start = true;
+        self.knowledge = Knowledge::Head;
         self.damage_before_head = self.damaged_bytes;
     }
 
@@ -110,12 +131,29 @@ impl Positions {
         self.last_time = self.last_time.max(Some(batch.append_time));
     }
 
+    /// A batch that does not verify, of a frame whose header does: its events alone are lost.
+    pub(super) fn note_lost_batch(&mut self, frame: &FrameHeader) {
+        let key = (frame.hub, frame.partition);
+        let end = frame.base.plus(frame.count);
+        let properties = &mut self.prove(key, frame.base).properties;
+        if properties.next < end {
+            properties.next = end;
+            properties.last_enqueued_time = properties.last_enqueued_time.max(Some(frame.append_time));
+            self.lost.push(lost_range(key, frame.base, end));
+        }
+        self.last_time = self.last_time.max(Some(frame.append_time));
+    }
+
     /// Notes that `key` had reached `sequence`; what lies between is lost.
     fn prove(&mut self, key: PartitionKey, sequence: SequenceNumber) -> &mut Standing {
-        let is_whole = !self.has_start && !self.damaged_hubs.contains(&key.0);
-        let start = if is_whole { sequence } else { SequenceNumber::FIRST };
-        let standing =
-            self.partitions.entry(key).or_insert_with(|| Standing { properties: PartitionProperties::empty(start), damage_seen: 0 });
+        let start = self.start(key, sequence);
+        let standing = self.partitions.entry(key).or_insert_with(|| {
+            if matches!(self.knowledge, Knowledge::HeadDamaged { .. }) {
+                let (hub, partition) = key;
+                self.guessed_starts.push(Position { hub, partition, next: start, last_time: Timestamp::NEVER });
+            }
+            Standing { properties: PartitionProperties::empty(start), damage_seen: 0 }
+        });
         if standing.properties.next < sequence {
             self.lost.push(lost_range(key, standing.properties.next, sequence));
         }
@@ -123,10 +161,30 @@ impl Positions {
         standing
     }
 
+    /// Where a partition began that nothing has named so far and that had reached `sequence`.
+    fn start(&self, (hub, _): PartitionKey, sequence: SequenceNumber) -> SequenceNumber {
+        if self.damaged_hubs.contains(&hub) {
+            return SequenceNumber::FIRST;
+        }
+        match self.knowledge {
+            Knowledge::None => sequence,
+            Knowledge::HeadDamaged { damage_before, .. } => {
+                let hidden = events_max(self.damaged_bytes - damage_before);
+                SequenceNumber(sequence.0.saturating_sub_unsigned(hidden)).max(SequenceNumber::FIRST)
+            }
+            Knowledge::Head => SequenceNumber::FIRST,
+        }
+    }
+
+    /// Where those partitions began that the damaged heads of the first segments may have named.
+    pub(super) fn guessed_starts(&self) -> &[Position] {
+        &self.guessed_starts
+    }
+
     /// Skips the numbers that damage may have taken at the end of partitions; everything lost.
     pub(super) fn close(&mut self) -> Vec<LostRange> {
         for (key, standing) in &mut self.partitions {
-            let unproved = (self.damaged_bytes - standing.damage_seen).saturating_mul(EVENTS_PER_BYTE_MAX);
+            let unproved = events_max(self.damaged_bytes - standing.damage_seen);
             if unproved > 0 {
                 let from = standing.properties.next;
                 standing.properties.next = SequenceNumber(from.0.saturating_add_unsigned(unproved));
@@ -143,16 +201,28 @@ impl Positions {
         self.partitions.drain().map(|(key, standing)| (key, standing.properties)).collect()
     }
 
-    /// Where a partition begins that left no trace: behind everything that damage may hide.
+    /// Where a partition stands that left no trace: behind everything that damage may hide, and, if
+    /// no head tells that it had no events before, behind all that the log can ever have held. What
+    /// lies before counts as lost.
     pub(crate) fn untraced(&self) -> PartitionProperties {
-        let unproved = (self.damaged_bytes - self.damage_before_head).saturating_mul(EVENTS_PER_BYTE_MAX);
-        PartitionProperties::empty(SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX)))
+        let log_before = match self.knowledge {
+            Knowledge::HeadDamaged { log_before, .. } => log_before,
+            Knowledge::None | Knowledge::Head => 0,
+        };
+        let unproved = events_max((self.damaged_bytes - self.damage_before_head).saturating_add(log_before));
+        let next = SequenceNumber(i64::try_from(unproved).unwrap_or(i64::MAX));
+        PartitionProperties { first: SequenceNumber::FIRST, ..PartitionProperties::empty(next) }
     }
 
     /// The latest append time.
     pub(crate) fn last_time(&self) -> Option<Timestamp> {
         self.last_time
     }
+}
+
+/// The most events that so many bytes can have held.
+fn events_max(bytes: u64) -> u64 {
+    bytes.saturating_mul(EVENTS_PER_BYTE_MAX)
 }
 
 fn lost_range((hub, partition): PartitionKey, from: SequenceNumber, end: SequenceNumber) -> LostRange {
