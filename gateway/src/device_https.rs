@@ -35,7 +35,8 @@ pub(crate) use admission::Memory;
 pub(crate) fn routes() -> Router {
     let operations: [(&str, MethodRouter); 5] = [
         ("/messages/events", post(events::send)),
-        ("/messages/devicebound", get(devicebound::receive)),
+        // A lock that is missing is refused as a wrong one is.
+        ("/messages/devicebound", get(devicebound::receive).delete(devicebound::complete_or_reject)),
         ("/messages/devicebound/{lock}", delete(devicebound::complete_or_reject)),
         ("/messages/devicebound/{lock}/abandon", post(devicebound::abandon)),
         ("/methods", get(methods::next)),

@@ -110,6 +110,8 @@ impl InvokeError {
 /// # Errors
 /// [`InvokeError`]; offline, too late and gone-while-waiting are told apart.
 pub(crate) async fn invoke(hub: &Hub, identity: &Identity, call: MethodCall) -> Result<MethodAnswer, InvokeError> {
+    // Given back as well when the caller hangs up.
+    let _under_way = hub.metrics.method_begins();
     let outcome = call_device(hub, identity, call).await;
     hub.metrics.method_invoked(outcome.as_ref().map_or_else(InvokeError::name, |_| "answered"));
     outcome

@@ -133,10 +133,12 @@ fn files() -> Router {
 
 /// What the service is told.
 fn service_messages() -> Router {
+    let complete = || carried_out(delete(service_messages::complete));
     let queue = |path: &str, receive: MethodRouter| {
         Router::new()
-            .route(path, needs(SERVICE, receive))
-            .route(&format!("{path}/{{lock}}"), needs(SERVICE, carried_out(delete(service_messages::complete))))
+            // A lock that is missing is refused as a wrong one is.
+            .route(path, needs(SERVICE, receive.merge(complete())))
+            .route(&format!("{path}/{{lock}}"), needs(SERVICE, complete()))
             .route(&format!("{path}/{{lock}}/abandon"), needs(SERVICE, carried_out(post(service_messages::abandon))))
     };
     queue("/messages/servicebound/feedback", get(service_messages::receive_feedback))

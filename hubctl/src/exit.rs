@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use hubctl::ClientError;
 use hubctl::client::{ConnectError, Refusal};
+use model::limits::REDRIVEN_MAX;
 use thiserror::Error;
 
 /// Why a command did not do what was asked.
@@ -47,6 +48,14 @@ pub(crate) enum Failure {
         /// How many were asked for.
         all: usize,
     },
+    /// Dead letters did not all go back into their queue.
+    #[error("{remaining} of them stay dead letters: {because}")]
+    Stayed {
+        /// How many did not.
+        remaining: u64,
+        /// Why.
+        because: Stay,
+    },
     /// The hub does not list all that it has.
     #[error("the hub lists {listed} of its {registered} devices; nothing was exported")]
     Incomplete {
@@ -58,6 +67,17 @@ pub(crate) enum Failure {
     /// A certificate cannot be made or shown.
     #[error("{0}")]
     Certificate(String),
+}
+
+/// Why dead letters stay where they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum Stay {
+    /// Their queue is full.
+    #[error("the queue has no room")]
+    NoRoom,
+    /// The hub moves so many at once and no more.
+    #[error("no more than {REDRIVEN_MAX} go at once")]
+    TooManyAtOnce,
 }
 
 impl Failure {
@@ -74,6 +94,7 @@ impl Failure {
             | Self::Write { .. }
             | Self::Output(_)
             | Self::Partly { .. }
+            | Self::Stayed { .. }
             | Self::Incomplete { .. }
             | Self::Certificate(_) => 1,
         }
@@ -93,6 +114,10 @@ impl Failure {
             Self::Client(ClientError::Lost { .. }) => Some("the request may or may not have been carried out; look before you repeat it"),
             Self::Client(ClientError::Refused(refusal)) => hint_for(refusal),
             Self::Client(ClientError::Unintelligible { .. }) => Some("is it an Isthmus hub, and of this version?"),
+            Self::Stayed { because: Stay::NoRoom, .. } => {
+                Some("repeat this once the device has taken some of its queue; `hubctl command purge` empties it")
+            }
+            Self::Stayed { because: Stay::TooManyAtOnce, .. } => Some("repeat this for the next"),
             Self::Usage(_)
             | Self::Input { .. }
             | Self::Write { .. }
@@ -140,5 +165,7 @@ mod tests {
         let unreachable = ClientError::Unreachable { tried: "localhost:443".into(), reason: "connection refused".into() };
         assert_eq!(Failure::Client(unreachable).code(), 3);
         assert_eq!(Failure::Partly { refused: 1, all: 2 }.code(), 1);
+        let stayed = Failure::Stayed { remaining: 3, because: Stay::TooManyAtOnce };
+        assert_eq!((stayed.code(), stayed.to_string().as_str()), (1, "3 of them stay dead letters: no more than 1000 go at once"));
     }
 }

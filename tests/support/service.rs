@@ -32,6 +32,8 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
     /// The entity tag without its quotes, if there is one.
     pub(crate) etag: Option<String>,
+    /// The id of the message that the body is, if it is one.
+    pub(crate) message_id: Option<String>,
 }
 
 impl Service {
@@ -78,10 +80,11 @@ impl Service {
         }
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
-        let etag = response.headers().get("etag").map(|etag| etag.to_str().expect("text").trim_matches('"').to_owned());
+        let header = |name| response.headers().get(name).map(|value| value.to_str().expect("text").trim_matches('"').to_owned());
+        let (etag, message_id) = (header("etag"), header("iothub-messageid"));
         let text = response.text().await.ok()?;
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect(&text) };
-        Some(Answer { status, body, etag })
+        Some(Answer { status, body, etag, message_id })
     }
 
     fn url(&self, path: &str, query: &str) -> String {

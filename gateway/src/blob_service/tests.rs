@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use crate::https::test_hub::{Answered, HOST, TestHub};
 
+mod hung_up;
+
 /// An upload under way: its id, and its path with the link.
 struct Begun {
     id: String,

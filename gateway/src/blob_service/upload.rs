@@ -62,9 +62,7 @@ async fn put_blob(place: Place, headers: &HeaderMap, body: Body) -> Result<Respo
     let (md5, crc64) = (whole.md5, whole.crc64);
     let Place { hub, upload, container, blob } = place;
     let files = hub.files.clone();
-    // What has begun to take its place takes it, whether or not somebody waits.
-    let stored = hub.drain.carry_out(async move { files.put(&upload, container, blob, whole, condition).await }).await?;
-    hub.metrics.file_stored();
+    let stored = placed(&hub, async move { files.put(&upload, container, blob, whole, condition).await }).await?;
     let mut response = created();
     checksums(response.headers_mut(), &md5, &crc64);
     describe(response.headers_mut(), &stored);
@@ -89,11 +87,16 @@ async fn put_block_list(place: Place, headers: &HeaderMap, body: Body) -> Result
     place.hub.files.check_under_way(&place.upload).await?;
     let Place { hub, upload, container, blob } = place;
     let files = hub.files.clone();
-    let stored = hub.drain.carry_out(async move { files.put_blocks(&upload, container, blob, ids, condition).await }).await?;
-    hub.metrics.file_stored();
+    let stored = placed(&hub, async move { files.put_blocks(&upload, container, blob, ids, condition).await }).await?;
     let mut response = created();
     describe(response.headers_mut(), &stored);
     Ok(response)
+}
+
+/// What has begun to take its place takes it, and is counted, whether or not somebody waits.
+async fn placed<E: Send + 'static>(hub: &Hub, placing: impl Future<Output = Result<Stored, E>> + Send + 'static) -> Result<Stored, E> {
+    let metrics = hub.metrics.clone();
+    hub.drain.carry_out(async move { placing.await.inspect(|_| metrics.file_stored()) }).await
 }
 
 /// Receives a body, whole and on disk, as its headers say it is.

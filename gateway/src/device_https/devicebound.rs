@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderName;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
@@ -14,28 +13,12 @@ use super::admission::Admitted;
 use super::inbox::{self, Delivery, Settlement};
 use super::long_poll::{self, Wait};
 use super::reason;
-use crate::https::{Answer, Refusal, Reply, RequestPath};
+use crate::https::{Answer, LockTimeout, Refusal, Reply, RequestPath};
 use crate::operator::Parameters;
 use crate::presence::Wanted;
 
-/// How long the device wants a command for itself, in seconds.
-const LOCK_TIMEOUT: HeaderName = HeaderName::from_static("iothub-messagelocktimeout");
 /// The type of every body: what it really is, the message's own content type says.
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
-
-/// The header `iothub-messagelocktimeout`.
-pub(super) struct LockTimeout(Option<Duration>);
-
-impl<S: Sync> FromRequestParts<S> for LockTimeout {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let Some(value) = parts.headers.get(LOCK_TIMEOUT) else { return Ok(Self(None)) };
-        let seconds = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-        let seconds = seconds.ok_or_else(|| reason::parameter_refused("iothub-messagelocktimeout is a number of seconds"))?;
-        Ok(Self(Some(Duration::from_secs(seconds))))
-    }
-}
 
 /// The next command, or 204 when none is there or, after a wait, none came.
 pub(super) async fn receive(admitted: Admitted, Wait(wait): Wait, LockTimeout(lock): LockTimeout) -> Answer {
@@ -68,7 +51,7 @@ async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<Option<Resp
     Ok(delivery.map(|Delivery { headers, body }| ([(CONTENT_TYPE, OCTETS)], headers, body).into_response()))
 }
 
-/// The lock that a path names. A text that is none of ours names no lock that holds.
+/// The lock that a path names. A text that is none of ours names no lock that holds, nor does none.
 pub(super) struct Lock(LockToken);
 
 impl<S: Sync> FromRequestParts<S> for Lock {

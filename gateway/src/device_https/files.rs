@@ -52,10 +52,14 @@ async fn end_of(admitted: Admitted, came_by: CameBy, id: &str, ended: FileUpload
         let words = status_description.unwrap_or_default();
         tracing::info!(%device, upload = id, status_code, words = shortened(&words), "a device gave up an upload");
     }
-    let (files, id) = (admitted.hub.files.clone(), id.to_owned());
-    let ending = async move { files.end(&device, &id, is_success, |container, blob| came_by.address_of(container, blob)).await };
+    let (files, metrics, id) = (admitted.hub.files.clone(), admitted.hub.metrics.clone(), id.to_owned());
+    let ending = async move {
+        files.end(&device, &id, is_success, |container, blob| came_by.address_of(container, blob)).await?;
+        // Here, as the caller may have hung up meanwhile.
+        metrics.file_upload_ended(if is_success { "success" } else { "given_up" });
+        Ok(())
+    };
     admitted.hub.drain.carry_out(ending).await.map_err(reason::end_refused)?;
-    admitted.hub.metrics.file_upload_ended(if is_success { "success" } else { "given_up" });
     Ok(Reply::no_content())
 }
 

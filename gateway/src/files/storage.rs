@@ -98,12 +98,12 @@ impl Storage {
         Ok(storage)
     }
 
-    /// Where bodies are received.
     /// Bytes that all files take, partial ones included.
     pub(super) fn bytes_used(&self) -> u64 {
         self.rooms.used()
     }
 
+    /// Where bodies are received, and blocks kept until a file is made of them.
     pub(super) fn uploading(&self) -> PathBuf {
         self.root.join(".uploading")
     }

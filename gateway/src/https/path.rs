@@ -42,6 +42,11 @@ impl RequestPath {
         &self.raw
     }
 
+    /// Whether a slash ends it, which no segment tells.
+    pub(crate) fn ends_in_slash(&self) -> bool {
+        self.raw.ends_with('/')
+    }
+
     /// A segment, counted from 0, percent-decoded. What is not UTF-8 is replaced; no id holds
     /// the replacement.
     pub(crate) fn segment(&self, index: usize) -> Option<Cow<'_, str>> {

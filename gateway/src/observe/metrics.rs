@@ -40,6 +40,16 @@ impl Protocol {
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics(Arc<Instruments>);
 
+/// Counted as under way as long as this lives.
+#[derive(Debug)]
+pub(crate) struct UnderWay(Gauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 #[derive(Debug)]
 struct Instruments {
     registry: Registry,
@@ -55,6 +65,7 @@ struct Instruments {
     twin_operations: Family<KindLabel, Counter>,
     commands_delivered: Counter,
     methods_invoked: Family<OutcomeLabel, Counter>,
+    methods_under_way: Gauge,
     files_stored: Counter,
     file_received_bytes: Counter,
     file_uploads_ended: Family<OutcomeLabel, Counter>,
@@ -180,6 +191,12 @@ impl Metrics {
         self.0.commands_delivered.inc();
     }
 
+    /// A direct method has been called, and is under way until what this gives is dropped.
+    pub(crate) fn method_begins(&self) -> UnderWay {
+        self.0.methods_under_way.inc();
+        UnderWay(self.0.methods_under_way.clone())
+    }
+
     /// A direct method ended.
     pub(crate) fn method_invoked(&self, outcome: &'static str) {
         self.0.methods_invoked.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -234,6 +251,7 @@ impl Instruments {
             twin_operations: family.add("twin_operations", "Reads and changes of twins"),
             commands_delivered: family.add("commands_delivered", "Commands handed to their device"),
             methods_invoked: family.add("methods_invoked", "Direct methods that ended"),
+            methods_under_way: family.add("methods_under_way", "Direct methods that wait for their device or its answer"),
             files_stored: family.add("files_stored", "Files of devices put in their place"),
             file_received_bytes: family.add("file_received_bytes", "Bytes of files and their blocks received"),
             file_uploads_ended: family.add("file_uploads_ended", "Uploads whose end their device told, by outcome"),

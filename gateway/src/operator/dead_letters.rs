@@ -26,14 +26,21 @@ impl<S: Sync> FromRequestParts<S> for Chosen {
         let path = RequestPath::within(parts)?;
         let identity = path.identity().map_err(|invalid| Refusal::new(ErrorCode::ArgumentInvalid, invalid.to_string()))?;
         // By its place: however the fixed segments are written, one must never be taken for all.
-        let segment = path.segment(if identity.module.is_some() { 6 } else { 4 });
-        let sequence = segment.filter(|segment| !segment.eq_ignore_ascii_case("redrive"));
+        let place = if identity.module.is_some() { 6 } else { 4 };
+        let is_redrive_of_all = |segment: &str| segment.eq_ignore_ascii_case("redrive") && path.segment(place + 1).is_none();
+        let sequence = path.segment(place).filter(|segment| !is_redrive_of_all(segment));
         match sequence.map(|text| text.parse()) {
+            // Who writes a slash here meant to name one behind it, as a script whose variable is empty.
+            None if path.ends_in_slash() => Err(no_sequence()),
             None => Ok(Self(DeadLetters::All)),
             Some(Ok(sequence)) => Ok(Self(DeadLetters::One(sequence))),
-            Some(Err(_)) => Err(Refusal::new(ErrorCode::ArgumentInvalid, "a dead letter is named by its sequence number")),
+            Some(Err(_)) => Err(no_sequence()),
         }
     }
+}
+
+fn no_sequence() -> Refusal {
+    Refusal::new(ErrorCode::ArgumentInvalid, "a dead letter is named by its sequence number, and all of them by no segment at all")
 }
 
 /// One page in the order of sequence numbers.

@@ -3,7 +3,6 @@
 //! §3.1, §5.3).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::FromRequestParts;
@@ -11,15 +10,13 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use model::api::{ErrorCode, FEEDBACK_CONTENT_TYPE};
+use model::api::FEEDBACK_CONTENT_TYPE;
 use serde::Serialize;
 use twins::{LockToken, ServiceMessage, ServiceQueue};
 
-use crate::https::{Answer, Refusal, Reply, RequestPath, written};
+use crate::https::{Answer, LockTimeout, Refusal, Reply, RequestPath, written};
 use crate::hub::Hub;
 
-/// How long the lock is to hold, in seconds.
-const LOCK_TIMEOUT: HeaderName = HeaderName::from_static("iothub-messagelocktimeout");
 const MESSAGE_ID: HeaderName = HeaderName::from_static("iothub-messageid");
 const SEQUENCE_NUMBER: HeaderName = HeaderName::from_static("iothub-sequencenumber");
 const DELIVERY_COUNT: HeaderName = HeaderName::from_static("iothub-deliverycount");
@@ -27,20 +24,6 @@ const ENQUEUED_TIME: HeaderName = HeaderName::from_static("iothub-enqueuedtime")
 const EXPIRY: HeaderName = HeaderName::from_static("iothub-expiry");
 /// Who tells of commands: the hub itself.
 const USER_ID: HeaderName = HeaderName::from_static("iothub-userid");
-
-/// The header `iothub-messagelocktimeout`; as configured when it is not there.
-pub(super) struct LockTimeout(Option<Duration>);
-
-impl<S: Sync> FromRequestParts<S> for LockTimeout {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let Some(value) = parts.headers.get(LOCK_TIMEOUT) else { return Ok(Self(None)) };
-        let seconds = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-        let seconds = seconds.ok_or_else(|| Refusal::new(ErrorCode::ArgumentInvalid, format!("{LOCK_TIMEOUT} is a number of seconds")))?;
-        Ok(Self(Some(Duration::from_secs(seconds))))
-    }
-}
 
 /// What a path `/messages/serviceBound/{queue}/{lock}` names.
 pub(super) struct Locked {

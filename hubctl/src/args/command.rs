@@ -57,7 +57,7 @@ pub(crate) struct CommandToSend {
     pub(crate) content_encoding: Option<String>,
 }
 
-/// Which dead letters are meant.
+/// Which dead letters are meant. What deletes is told, and guesses nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Chosen {
@@ -70,12 +70,16 @@ pub(crate) struct Chosen {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  hubctl command redrive dev1 --sequence 7\n  hubctl command redrive dev1 --all --expiry 1day")]
+#[command(after_help = "Examples:\n  hubctl command redrive dev1\n  hubctl command redrive dev1 --sequence 7 --expiry 1day")]
 pub(crate) struct Redrive {
     /// Device, or DEVICE/MODULE.
     pub(crate) id: Identity,
-    #[command(flatten)]
-    pub(crate) chosen: Chosen,
+    /// Only the one with this sequence number, as `dead-letters` shows it.
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    pub(crate) sequence: Option<u64>,
+    /// All of them, which is meant without it, too.
+    #[arg(long)]
+    pub(crate) all: bool,
     /// How long they may wait for the device now, at most 2days [default: as configured, 1h].
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     pub(crate) expiry: Option<Duration>,
@@ -122,7 +126,7 @@ pub(crate) enum CommandVerb {
         /// Device, or DEVICE/MODULE.
         id: Identity,
     },
-    /// Put dead letters back at the end of the device's queue.
+    /// Put dead letters back at the end of the device's queue: all of them, or one.
     Redrive(Redrive),
     /// Delete dead letters.
     #[command(

@@ -41,6 +41,7 @@ fn every_command_of_the_manual_is_understood() {
         "command feedback --count 3 --keep -o json",
         "command feedback --wait --count 1",
         "command dead-letters d1/m1",
+        "command redrive d1",
         "command redrive d1 --sequence 7 --expiry 2h",
         "command redrive d1/m1 --all",
         "command delete-dead-letters d1 --sequence 7",
@@ -110,7 +111,6 @@ fn values_are_checked_before_anything_is_sent() {
     refused("command send d1 --body a --file b", ErrorKind::ArgumentConflict);
     refused("command feedback --wait --keep", ErrorKind::ArgumentConflict);
     refused("command feedback --count 0", ErrorKind::ValueValidation);
-    refused("command redrive d1", ErrorKind::MissingRequiredArgument);
     refused("command redrive d1 --all --sequence 7", ErrorKind::ArgumentConflict);
     refused("command redrive d1 --sequence -1", ErrorKind::UnknownArgument);
     refused("command delete-dead-letters d1", ErrorKind::MissingRequiredArgument);

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::support::deadline::{SOON, wait_until};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;
 use crate::support::packets::{persistent, publish};
@@ -99,28 +100,27 @@ async fn a_call_that_waits_for_its_device_ends_in_an_error_and_reaches_nobody() 
     let mut hub = hub_with_device().await;
     listening(&hub).await.disconnect().await;
     let call = calling(&hub);
-    // The call after it in the same queue of the hub has been refused: this one is waiting.
-    let service = hub.service();
-    let refused = service.call(DEVICE, &json!({"methodName": "other"})).await;
-    assert_eq!(refused.status, 404, "{refused:?}");
+    wait_until("the call at the hub", SOON, || async { (hub.metric("isthmus_methods_under_way") == 1.0).then_some(()) }).await;
     hub.kill();
     assert!(call.await.expect("no panic").is_none());
     hub.restart();
     assert_not_repeated(&hub).await;
 }
 
-/// The answer and the end of the hub meet: either may win, and nothing is made up.
+/// The answer and the end of the hub meet, and which of them wins is the machine's affair: neither
+/// is demanded here. What is shown is that nothing else comes out of it. That a call ends in either
+/// way alone is shown by the tests above, and at their ends by the call that is not disturbed.
 #[tokio::test]
 async fn an_answer_on_its_way_reaches_the_caller_as_it_is_or_not_at_all() {
     let mut hub = hub_with_device().await;
+    let mut reached = 0;
     for _ in 0..10 {
         let mut device = listening(&hub).await;
         let call = calling(&hub);
         let request = next_call(&mut device).await;
         respond(&mut device, &request, "207").await;
         hub.kill();
-        let answered = call.await.expect("no panic");
-        assert!(answered.is_none_or(|answered| answered.status == 200 && answered.body["status"] == 207));
+        reached += assert_as_given(call.await.expect("no panic"));
         hub.restart();
     }
     for _ in 0..10 {
@@ -132,9 +132,18 @@ async fn an_answer_on_its_way_reaches_the_caller_as_it_is_or_not_at_all() {
         tokio::task::yield_now().await;
         hub.kill();
         let (taken, answered) = (responding.await.expect("no panic"), call.await.expect("no panic"));
-        assert!(taken.is_none_or(|taken| taken.status == 204));
-        assert!(answered.is_none_or(|answered| answered.status == 200 && answered.body["status"] == 207));
+        assert!(taken.as_ref().is_none_or(|taken| taken.status == 204), "{taken:?}");
+        reached += assert_as_given(answered);
         hub.restart();
     }
+    println!("{reached} of 20 answers reached their caller");
     assert_not_repeated(&hub).await;
+}
+
+/// What the device said, or nothing; how many answers that is.
+fn assert_as_given(answered: Option<Answer>) -> usize {
+    if let Some(answered) = &answered {
+        assert_eq!((answered.status, &answered.body["status"]), (200, &json!(207)), "{answered:?}");
+    }
+    answered.into_iter().count()
 }

@@ -5,6 +5,9 @@
 //! whose completion or rejection was answered is never delivered again, and whoever asked for it is
 //! told so exactly once, in a feedback message that comes again until it is completed. Where the
 //! answer is missing, both or neither has happened: it is delivered again, or the sender is told.
+//! A hub that answers does what it is asked: only a connection that breaks is taken for its end.
+
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -64,8 +67,8 @@ type Told = (String, String);
 pub(super) struct Settlements {
     /// In the order of sending.
     commands: Vec<Command>,
-    /// Feedback that was read.
-    read: Vec<Told>,
+    /// Feedback messages that were read, by their ids: the same one again is no other.
+    read: BTreeMap<String, Vec<Told>>,
     /// That of messages whose completion was answered.
     finished: Vec<Told>,
     registered: Vec<&'static str>,
@@ -79,8 +82,7 @@ impl Settlements {
         self.commands.len()
     }
 
-    /// Reads the feedback there is, sends commands and settles some, as far as the hub goes along;
-    /// `None` when it went away.
+    /// Reads the feedback there is, sends commands and settles some; `None` when the hub went away.
     pub(super) async fn work(&mut self, hub: &HubProcess) -> Option<()> {
         self.jobs += 1;
         let service = hub.service();
@@ -101,20 +103,23 @@ impl Settlements {
         if !self.registered.contains(&device) {
             let body = json!({"deviceId": device, "authentication": {"type": "certificateAuthority"}});
             let answer = service.try_ask(Method::PUT, &identity_path(device), None, Some(&body)).await?;
-            (answer.status == 200).then(|| self.registered.push(device))?;
+            // A registration that was not answered may have been carried out.
+            assert!(matches!(answer.status, 200 | 409), "{answer:?}");
+            self.registered.push(device);
         }
         Some(())
     }
 
     /// Receives the next command and says what becomes of it.
     async fn settle_next(&mut self, device: &WebDevice, method: Method, how: &str, outcome: Option<Outcome>) -> Option<()> {
-        let received = device.try_ask(Method::GET, "/messages/devicebound").await.filter(|received| received.status == 200)?;
+        let received = device.try_ask(Method::GET, "/messages/devicebound").await?;
+        assert_eq!(received.status, 200, "commands wait: {received:?}");
         let id = received.header("iothub-messageid");
         let place = self.commands.iter().position(|command| command.id == id);
         let fate = |fate: Fate, this: &mut Self| place.into_iter().for_each(|place| this.commands[place].fate = fate);
         outcome.into_iter().for_each(|outcome| fate(Fate::Settling(outcome), self));
         let settled = device.try_ask(method, &format!("/messages/devicebound/{}{how}", received.lock())).await?;
-        (settled.status == 204).then_some(())?;
+        assert_eq!(settled.status, 204, "{settled:?}");
         outcome.into_iter().for_each(|outcome| fate(Fate::Settled(outcome), self));
         Some(())
     }
@@ -123,19 +128,23 @@ impl Settlements {
     async fn read_feedback(&mut self, service: &Service) -> Option<()> {
         loop {
             let message = service.try_ask(Method::GET, FEEDBACK, None, None).await?;
-            match message.status {
-                200 => {}
-                204 => return Some(()),
-                _ => return None,
+            if message.status == 204 {
+                return Some(());
             }
+            assert_eq!(message.status, 200, "{message:?}");
             let told = records(&message.body);
-            for record in &told {
+            for (number, record) in told.iter().enumerate() {
+                assert!(!told[..number].contains(record), "told twice in one message: {message:?}");
                 assert!(!self.finished.contains(record), "told again after its completion: {record:?}");
             }
-            self.read.extend(told.iter().cloned());
+            let id = message.message_id.expect("the id of a feedback message");
+            if let Some(before) = self.read.insert(id, told.clone()) {
+                assert_eq!(before, told, "a message that comes again is the same");
+            }
             let lock = message.etag.expect("the lock of a feedback message");
             let completed = service.try_ask(Method::DELETE, &format!("{FEEDBACK}/{lock}"), None, None).await?;
-            (completed.status == 204).then(|| self.finished.extend(told))?;
+            assert_eq!(completed.status, 204, "{completed:?}");
+            self.finished.extend(told);
         }
     }
 
@@ -171,12 +180,10 @@ impl Settlements {
         }
     }
 
-    /// What was said of a command; a message that was read twice, its completion unanswered, counts
-    /// once.
+    /// What was said of a command, over all messages; one that was read twice, its completion
+    /// unanswered, counts once.
     fn told_of(&self, id: &str) -> Vec<&str> {
-        let mut told: Vec<&str> = self.read.iter().filter(|(of, _)| of == id).map(|(_, status)| status.as_str()).collect();
-        told.dedup();
-        told
+        self.read.values().flatten().filter(|(of, _)| of == id).map(|(_, status)| status.as_str()).collect()
     }
 
     /// Every command that was not settled comes, in the order of sending; the device completes it.
@@ -213,7 +220,8 @@ impl Settlements {
 async fn send(service: &Service, device: &str, id: &str, ack: &str) -> Option<()> {
     let body = json!({"body": id, "messageId": id, "ack": ack});
     let answer = service.try_ask(Method::POST, &format!("{}/commands", identity_path(device)), None, Some(&body)).await?;
-    (answer.status == 200).then_some(())
+    assert_eq!(answer.status, 200, "{answer:?}");
+    Some(())
 }
 
 /// Those of a feedback message, without the filling.

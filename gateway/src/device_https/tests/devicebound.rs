@@ -115,6 +115,27 @@ async fn what_is_no_lock_is_a_lost_one() {
 }
 
 #[tokio::test]
+async fn a_missing_lock_is_a_lost_one_and_settles_nothing() {
+    let hub = hub_with_device().await;
+    for identity in ["d", "d/m"] {
+        send(&hub, identity, r#"{"body":"one"}"#).await;
+        let (_, lock) = received(&hub, identity).await;
+        for line in [
+            "DELETE /messages/devicebound",
+            "DELETE /messages/devicebound/",
+            "DELETE /messages/deviceBound?reject",
+            "DELETE /messages/devicebound/?api-version=1&reject",
+            "POST /messages/devicebound//abandon",
+            "POST /messages/deviceBound//abandon/",
+        ] {
+            check(&hub, hub.ask_as(identity, line), 412, "DeviceMessageLockLost").await;
+            check(&hub, hub.ask_as(identity, line).anonymous(), 401, "IotHubUnauthorized").await;
+        }
+        check(&hub, hub.ask_as(identity, &format!("DELETE /messages/devicebound/{lock}")), 204, "").await;
+    }
+}
+
+#[tokio::test]
 async fn a_command_that_no_header_can_carry_does_not_block_the_next() {
     let hub = hub_with_device().await;
     send(&hub, "d", r#"{"body":"one","correlationId":"a\nb"}"#).await;

@@ -85,7 +85,10 @@ async fn a_device_that_waits_for_commands_gets_redriven_ones_at_once() {
         // The answer comes long before the wait is over, or the test runs out of time.
         let waiting = hub.answer(hub.ask_as(identity, "GET /messages/devicebound?wait=300"));
         let redriving = async {
-            tokio::task::yield_now().await;
+            while hub.hub.presence.polls().waiting() < 1 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(hub.hub.presence.polls().waiting(), 1, "{identity}");
             check(&hub, hub.ask(&format!("POST {path}/deadLetters/redrive")), 200, "").await
         };
         let (received, _) = tokio::time::timeout(Duration::from_secs(60), async { tokio::join!(waiting, redriving) }).await.expect("told");
@@ -115,6 +118,32 @@ async fn one_is_never_taken_for_all_however_the_path_is_written() {
             assert_eq!(deleted, json!({"totalDeadLettersDeleted": 1}), "{identity} {sequence}");
         }
         check(&hub, hub.ask(&format!("DELETE {path}/deadLetters/3/")), 200, "").await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_sequence_number_is_never_taken_for_all() {
+    let hub = TestHub::open().await;
+    hub.create_device("d").await;
+    hub.create_module("d", "m").await;
+    for (identity, path) in [("d", "/devices/d/commands"), ("d/m", "/devices/d/modules/m/commands")] {
+        reject(&hub, identity, path, &["a", "b"]).await;
+        for (method, rest, status, code) in [
+            ("DELETE", "/", 400, "ArgumentInvalid"),
+            ("DELETE", "/?api-version=1", 400, "ArgumentInvalid"),
+            ("DELETE", "//", 404, "ResourceNotFound"),
+            ("DELETE", "/%2F", 400, "ArgumentInvalid"),
+            ("DELETE", "/redrive", 405, "MethodNotAllowed"),
+            ("POST", "//redrive", 400, "ArgumentInvalid"),
+            ("POST", "/redrive/", 400, "ArgumentInvalid"),
+            ("POST", "/redrive/redrive", 400, "ArgumentInvalid"),
+            ("POST", "/redrive/redrive/", 400, "ArgumentInvalid"),
+            ("POST", "/REDRIVE/re%64rive", 400, "ArgumentInvalid"),
+        ] {
+            check(&hub, hub.ask(&format!("{method} {path}/deadLetters{rest}")), status, code).await;
+        }
+        let left = check(&hub, hub.ask(&format!("GET {path}/deadLetters/")), 200, "").await.json();
+        assert_eq!(left.as_array().map(Vec::len), Some(2), "{identity}");
     }
 }
 

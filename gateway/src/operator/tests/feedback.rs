@@ -67,6 +67,9 @@ async fn the_sender_is_told_what_became_of_commands_once() {
     assert!(!received.header("iothub-messageid").is_empty());
 
     check(&hub, hub.ask(&format!("GET {FEEDBACK}")), 204, "").await;
+    for line in [format!("DELETE {FEEDBACK}"), format!("DELETE {FEEDBACK}/"), format!("POST {FEEDBACK}//abandon")] {
+        check(&hub, hub.ask(&line), 412, "DeviceMessageLockLost").await;
+    }
     check(&hub, hub.ask(&format!("DELETE {FEEDBACK}/{lock}")), 204, "").await;
     check(&hub, hub.ask(&format!("DELETE {FEEDBACK}/{lock}")), 412, "DeviceMessageLockLost").await;
     hub.clock.advance(Duration::from_secs(61));
