@@ -4,7 +4,7 @@
 //! one broker, node 0, and leader of everything.
 //!
 //! [`authentication`] lets a peer in, [`connection`] is the loop that follows: it reads requests,
-//! has them answered by way of [`dispatch`] and sends the answers in order. One file an API group
+//! has them answered by way of [`dispatch`]; [`outlet`] sends the answers in order. One file an API group
 //! says what a request means: [`metadata`], [`produce`], [`fetch`], [`offsets`], [`topics`],
 //! [`configs`]. Codes are written in [`reason`]. Bytes are read and written
 //! by `kafka_proto::wire`.
@@ -20,6 +20,7 @@ mod group_requests;
 mod metadata;
 mod offsets;
 mod outcome;
+mod outlet;
 mod produce;
 mod reason;
 mod session;

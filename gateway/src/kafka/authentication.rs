@@ -14,7 +14,7 @@ use model::limits::HANDSHAKE_TIMEOUT;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::budget::Share;
+use super::budget::{Lane, Share};
 use super::connection::{IDLE_TIMEOUT, Received};
 use super::frames::{FrameError, FrameReader, FrameWriter};
 use super::session::{Advertised, Session};
@@ -144,11 +144,12 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
     {
         loop {
             let bytes_max = if operator.is_some() { connection::FRAME_BYTES_MAX } else { STRANGER_FRAME_BYTES_MAX };
-            let length = reader.length(bytes_max).await?;
+            let head = reader.head(bytes_max).await?;
             // A stranger's frame is less than its TLS session takes, and waits for nobody: silent
             // strangers keep no one from logging in.
-            let share = if operator.is_some() { self.hub.kafka.request(length).await } else { Share::none() };
-            let incoming = wire::request(reader.body(length).await?)?;
+            let lane = Lane::of(head.api_key);
+            let share = if operator.is_some() { self.hub.kafka.request(lane, head.length).await } else { Share::none() };
+            let incoming = wire::request(reader.body(head.length).await?)?;
             let (header, body) = match incoming {
                 Incoming::UnknownApiVersions { correlation_id } => {
                     self.writer.send(vec![wire::unknown_api_versions(correlation_id)?]).await?;
@@ -157,7 +158,7 @@ impl<W: AsyncWrite + Unpin> Conversation<'_, W> {
                 Incoming::Request { header, body } if header.api.is_open_to_strangers() => (header, body),
                 Incoming::Request { ref header, .. } | Incoming::OldProduce { ref header, .. } => {
                     let Some(grant) = operator else { return Err(Refusal::Unauthenticated(header.api)) };
-                    return Ok(Admitted { session: self.session(grant), first: Some(Received { incoming, length, share }) });
+                    return Ok(Admitted { session: self.session(grant), first: Some(Received { incoming, head, share }) });
                 }
             };
             if let Some(grant) = self.answer(&header, &body).await? {

@@ -1,21 +1,27 @@
 //! Memory for requests and answers, over all connections of the endpoint.
 //!
-//! What a request takes is counted three times: as it was sent, decoded, and as an answer. Shares
-//! are taken in this order, and never a second one of the same budget, so nobody waits in a
-//! circle; and every wait ends, as each share is held by somebody who has to keep a pace
-//! ([`super::frames`]) or a deadline.
+//! What a request takes is counted three times: as it was sent, decoded, and as an answer. A
+//! request takes its shares in this order and one of each budget. A connection that sends requests
+//! ahead has several, but waits for the disk only before it gives those of a produce request back,
+//! whatever it takes for the next. So nobody waits in a circle.
+//!
+//! Every wait ends: who holds a share works, or waits for the disk, or for its peer in a limited
+//! time ([`super::frames`]), or until a deadline, or for a share that comes later in this order.
+//! Nothing but an answer waits for a peer to read: by then its request is given back, but for the
+//! size of an answer that has no share of its own. And producers have parts of their own, kept
+//! while requests are sent, checked and stored: who reads slowly, or asks for much, has none of
+//! them, so that it never slows ingest.
 
 use std::sync::Arc;
 
-use kafka_proto::wire::ELEMENT_BYTES;
+use kafka_proto::wire::{Api, ELEMENT_BYTES};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes of requests being read or carried out.
-const REQUEST_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of the same, decoded, and of answers in the making.
-const DECODED_BYTES: usize = 64 * 1024 * 1024;
-/// Up to this size both have a budget of their own: a heartbeat does not wait until large batches
-/// have come over slow lines.
+/// Bytes of requests being read or carried out, as sent and once more decoded with answers in the
+/// making: of large ones so much, in each [`Lane`]. One of as many elements as may be takes it all.
+const LARGE_BYTES: usize = 32 * 1024 * 1024;
+/// Requests up to this size have a part of their own in each lane: they do not wait until large
+/// ones have come over slow lines.
 const SMALL: usize = 16 * 1024;
 const SMALL_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of answers that wait to be sent, other than events and small ones.
@@ -34,18 +40,41 @@ const EXPANSIONS: usize = 2;
 /// What all connections share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
-    requests: Tiers,
-    decoded: Tiers,
+    requests: Lanes,
+    decoded: Lanes,
     answers: Arc<Semaphore>,
     fetched: Arc<Semaphore>,
     expansions: Arc<Semaphore>,
 }
 
-/// A budget that keeps a part for small amounts.
+/// A budget in two lanes.
+#[derive(Debug, Clone, Default)]
+struct Lanes {
+    producers: Tiers,
+    others: Tiers,
+}
+
+/// A lane, which keeps a part for small amounts.
 #[derive(Debug, Clone)]
 struct Tiers {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
+}
+
+/// Requests wait for those of their lane only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Events to store.
+    Producers,
+    /// Everything else.
+    Others,
+}
+
+impl Lane {
+    /// The lane of an API by its key.
+    pub(super) fn of(api_key: i16) -> Self {
+        if api_key == Api::Produce.key() { Self::Producers } else { Self::Others }
+    }
 }
 
 /// A share of a budget, given back when it is dropped.
@@ -64,8 +93,8 @@ pub(super) struct Held {
 impl Default for Budgets {
     fn default() -> Self {
         Self {
-            requests: Tiers::new(REQUEST_BYTES),
-            decoded: Tiers::new(DECODED_BYTES),
+            requests: Lanes::default(),
+            decoded: Lanes::default(),
             answers: budget(ANSWER_BYTES),
             fetched: budget(FETCHED_BYTES),
             expansions: budget(EXPANSIONS),
@@ -75,19 +104,30 @@ impl Default for Budgets {
 
 impl Budgets {
     /// Waits for room for a request of `bytes`.
-    pub(super) async fn request(&self, bytes: usize) -> Share {
-        take(self.requests.of(bytes), bytes).await
+    pub(super) async fn request(&self, lane: Lane, bytes: usize) -> Share {
+        take(self.requests.of(lane, bytes), bytes).await
     }
 
     /// Waits for room to decode a request of so many elements, which was `sent` with this share.
-    pub(super) async fn decoded(&self, sent: Share, elements: usize) -> Held {
+    pub(super) async fn decoded(&self, lane: Lane, sent: Share, elements: usize) -> Held {
         let bytes = elements.saturating_mul(ELEMENT_BYTES);
-        Held { sent, decoded: take(self.decoded.of(bytes), bytes).await }
+        Held { sent, decoded: take(self.decoded.of(lane, bytes), bytes).await }
     }
 
     /// Waits for room for an answer of `bytes`. The largest go alone.
     pub(super) async fn answer(&self, bytes: usize) -> Share {
         take(&self.answers, counted(bytes)).await
+    }
+
+    /// What is kept of a request until its answer is sent, when `bytes` of the answer are all that
+    /// is left of it: a share for answers if they are many, else as much of the request's.
+    pub(super) async fn kept(&self, mut held: Held, bytes: usize) -> (Held, Share) {
+        held.shrink(bytes);
+        let share = self.answer(bytes).await;
+        if share.amount() > 0 {
+            held.shrink(0);
+        }
+        (held, share)
     }
 
     /// Waits for room for events: `bytes`, less where many take their time to read, so that those
@@ -116,23 +156,30 @@ pub(super) struct Free {
 #[cfg(test)]
 impl Budgets {
     pub(super) fn free(&self) -> Free {
-        let both = |budget: &Tiers| budget.small.available_permits() + budget.large.available_permits();
+        let both = |Tiers { small, large }: &Tiers| small.available_permits() + large.available_permits();
+        let all = |Lanes { producers, others }: &Lanes| both(producers) + both(others);
         Free {
-            requests: both(&self.requests),
-            decoded: both(&self.decoded),
+            requests: all(&self.requests),
+            decoded: all(&self.decoded),
             answers: self.answers.available_permits(),
             fetched: self.fetched.available_permits(),
         }
     }
 }
 
-impl Tiers {
-    fn new(bytes: usize) -> Self {
-        Self { small: budget(SMALL_BYTES), large: budget(bytes) }
+impl Lanes {
+    fn of(&self, lane: Lane, bytes: usize) -> &Arc<Semaphore> {
+        let Tiers { small, large } = match lane {
+            Lane::Producers => &self.producers,
+            Lane::Others => &self.others,
+        };
+        if bytes <= SMALL { small } else { large }
     }
+}
 
-    fn of(&self, bytes: usize) -> &Arc<Semaphore> {
-        if bytes <= SMALL { &self.small } else { &self.large }
+impl Default for Tiers {
+    fn default() -> Self {
+        Self { small: budget(SMALL_BYTES), large: budget(LARGE_BYTES) }
     }
 }
 
@@ -198,19 +245,45 @@ mod tests {
     #[test]
     fn small_requests_do_not_wait_for_large_ones_that_come_slowly() {
         let budgets = Budgets::default();
-        let slow: Vec<_> = std::iter::from_fn(|| budgets.request(2 * EVENT_BYTES_MAX).now_or_never()).collect();
-        assert_eq!(slow.len(), REQUEST_BYTES / (2 * EVENT_BYTES_MAX));
-        assert!(budgets.request(SMALL).now_or_never().is_some());
+        let slow: Vec<_> = std::iter::from_fn(|| budgets.request(Lane::Others, 2 * EVENT_BYTES_MAX).now_or_never()).collect();
+        assert_eq!(slow.len(), LARGE_BYTES / (2 * EVENT_BYTES_MAX));
+        assert!(budgets.request(Lane::Others, SMALL).now_or_never().is_some());
+    }
+
+    #[test]
+    fn what_producers_send_waits_for_nobody_else() {
+        let budgets = Budgets::default();
+        for bytes in [SMALL, 2 * EVENT_BYTES_MAX] {
+            let elements = bytes / ELEMENT_BYTES;
+            let _sent: Vec<_> = std::iter::from_fn(|| budgets.request(Lane::Others, bytes).now_or_never()).collect();
+            let _decoded: Vec<_> = std::iter::from_fn(|| budgets.decoded(Lane::Others, Share::none(), elements).now_or_never()).collect();
+            let sent = budgets.request(Lane::Producers, bytes).now_or_never().expect("room");
+            assert!(budgets.decoded(Lane::Producers, sent, elements).now_or_never().is_some());
+        }
+    }
+
+    #[test]
+    fn of_an_answered_request_the_answer_is_kept() {
+        let budgets = Budgets::default();
+        let all = budgets.free();
+        let sent = budgets.request(Lane::Producers, 100_000).now_or_never().expect("room");
+        let held = budgets.decoded(Lane::Producers, sent, 1024).now_or_never().expect("room");
+        let small = budgets.kept(held, 1000).now_or_never().expect("no wait");
+        assert_eq!(budgets.free(), Free { decoded: all.decoded - 1000, ..all });
+        let large = budgets.kept(small.0, SMALL_ANSWER + 1).now_or_never().expect("room");
+        assert_eq!(budgets.free(), Free { answers: all.answers - SMALL_ANSWER - 1, ..all });
+        drop(large);
+        assert_eq!(budgets.free(), all);
     }
 
     #[test]
     fn what_is_decoded_is_counted_by_elements_until_little_of_it_is_left() {
         let budgets = Budgets::default();
         let all = budgets.free();
-        let large = || budgets.decoded(Share::none(), 32 * 1024).now_or_never();
+        let large = || budgets.decoded(Lane::Others, Share::none(), 16 * 1024).now_or_never();
         let mut held: Vec<_> = std::iter::from_fn(large).collect();
-        assert_eq!((held.len(), all.decoded - budgets.free().decoded), (4, DECODED_BYTES));
-        assert!(budgets.decoded(Share::none(), SMALL / ELEMENT_BYTES).now_or_never().is_some(), "small ones go on");
+        assert_eq!((held.len(), all.decoded - budgets.free().decoded), (4, LARGE_BYTES));
+        assert!(budgets.decoded(Lane::Others, Share::none(), SMALL / ELEMENT_BYTES).now_or_never().is_some(), "small ones go on");
         held.iter_mut().for_each(|held| held.shrink(1000));
         assert_eq!(all.decoded - budgets.free().decoded, 4000);
     }
@@ -219,8 +292,8 @@ mod tests {
     fn what_is_left_of_a_request_is_counted_whether_texts_or_elements() {
         let budgets = Budgets::default();
         let all = budgets.free();
-        let sent = budgets.request(100_000).now_or_never().expect("room");
-        let mut held = budgets.decoded(sent, 2).now_or_never().expect("room");
+        let sent = budgets.request(Lane::Others, 100_000).now_or_never().expect("room");
+        let mut held = budgets.decoded(Lane::Others, sent, 2).now_or_never().expect("room");
         let taken = || (all.requests - budgets.free().requests, all.decoded - budgets.free().decoded);
         assert_eq!(taken(), (100_000, 2 * ELEMENT_BYTES));
         held.shrink(2 * ELEMENT_BYTES + 300);

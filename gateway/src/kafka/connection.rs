@@ -1,10 +1,11 @@
 //! One admitted connection: requests in, answers out in the order of requests.
 //!
-//! Two halves share the task. The intake reads a request, and has it carried out; the outlet waits
-//! for what must become durable and sends. Produce requests are staged one after the other and
-//! wait for the disk together; any other request waits until all before it are answered, and none
-//! is carried out beside it. So no client sees the effects of two requests in another order than
-//! it sent them, and a producer that sends ahead is not slowed by the time of a sync.
+//! Two halves share the task. The intake reads a request, and has it carried out; the
+//! [outlet](super::outlet) waits for what must become durable and sends. Produce requests are
+//! staged one after the other and wait for the disk together; any other request is not even read
+//! until all before it are answered, and none is read beside it. So no client sees the effects of
+//! two requests in another order than it sent them, a producer that sends ahead is not slowed by
+//! the time of a sync, and who leaves an answer unread has no room taken for its next question.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +17,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::authentication::Admitted;
-use super::budget::{Held, Share};
+use super::budget::{Lane, Share};
 use super::dispatch::{self, Answer};
-use super::frames::{FrameError, FrameReader, FrameWriter};
+use super::frames::{FrameError, FrameReader, FrameWriter, Head};
+use super::outlet::{self, Place, UnderWay};
 use super::session::Session;
 
 /// Largest request: the largest batch, and as much again for a request with several.
 pub(super) const FRAME_BYTES_MAX: usize = 2 * model::limits::EVENT_BYTES_MAX;
 /// Requests of one connection that are carried out and not yet answered.
-const PIPELINE_REQUESTS: u32 = 64;
+pub(super) const PIPELINE_REQUESTS: usize = 64;
 /// Bytes of those.
 const PIPELINE_BYTES: usize = 4 * FRAME_BYTES_MAX;
 /// A connection without a request for this long is closed, as Kafka does; clients reconnect.
@@ -59,17 +61,9 @@ pub(super) enum Ending {
 /// A request as it was read.
 pub(super) struct Received {
     pub(super) incoming: Incoming,
-    pub(super) length: usize,
-    /// For those bytes.
+    pub(super) head: Head,
+    /// For its length.
     pub(super) share: Share,
-}
-
-/// A request on its way to its answer.
-struct UnderWay {
-    header: RequestHeader,
-    answer: Answer,
-    /// The request's memory, its place in the pipeline and its share of that.
-    _held: (Held, OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 /// Serves requests until the connection ends.
@@ -79,16 +73,17 @@ where
     W: AsyncWrite + Unpin,
 {
     let Admitted { session, first } = admitted;
-    let (answers, queue) = mpsc::channel(PIPELINE_REQUESTS as usize);
+    let (answers, queue) = mpsc::channel(PIPELINE_REQUESTS);
     let intake = Intake {
         session: &session,
         reader,
         answers,
-        turns: Arc::new(Semaphore::new(PIPELINE_REQUESTS as usize)),
+        turns: Arc::new(Semaphore::new(PIPELINE_REQUESTS)),
         room: Arc::new(Semaphore::new(PIPELINE_BYTES)),
     };
     let served = async {
-        let (ending, ()) = tokio::try_join!(async { Ok(intake.run(first).await) }, send_answers(queue, &mut writer))?;
+        let outlet = outlet::run(queue, &session.hub.kafka, &mut writer);
+        let (ending, ()) = tokio::try_join!(async { Ok(intake.run(first).await) }, outlet)?;
         Ok::<Ending, Ending>(ending)
     };
     let ending = tokio::select! {
@@ -125,10 +120,11 @@ struct Intake<'a, R> {
 impl<R: AsyncRead + Unpin> Intake<'_, R> {
     /// Takes requests until none can follow. What was taken is still to be answered.
     async fn run(mut self, first: Option<Received>) -> Ending {
-        if let Some(first) = first
-            && let Err(ending) = self.take(first).await
-        {
-            return ending;
+        if let Some(first) = first {
+            let place = self.place(first.head).await;
+            if let Err(ending) = self.take(first, place).await {
+                return ending;
+            }
         }
         loop {
             if let Err(ending) = self.next().await {
@@ -139,23 +135,33 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
 
     async fn next(&mut self) -> Result<(), Ending> {
         let drain = &self.session.hub.drain;
-        let length = tokio::select! {
+        let head = tokio::select! {
             biased;
             () = drain.begun() => return Err(Ending::Stopping),
-            length = timeout(IDLE_TIMEOUT, self.reader.length(FRAME_BYTES_MAX)) => length.map_err(|_| Ending::Idle)??,
+            head = timeout(IDLE_TIMEOUT, self.reader.head(FRAME_BYTES_MAX)) => head.map_err(|_| Ending::Idle)??,
         };
-        let share = self.session.hub.kafka.request(length).await;
-        let frame = self.reader.body(length).await?;
-        self.session.hub.metrics.kafka_received(length);
-        self.take(Received { incoming: wire::request(frame)?, length, share }).await
+        // Before its share: the peer decides when it reads the answers that are waited for here.
+        let place = self.place(head).await;
+        let share = self.session.hub.kafka.request(Lane::of(head.api_key), head.length).await;
+        let frame = self.reader.body(head.length).await?;
+        self.session.hub.metrics.kafka_received(head.length);
+        self.take(Received { incoming: wire::request(frame)?, head, share }, place).await
     }
 
-    /// Has a request carried out, when its turn has come.
-    async fn take(&mut self, Received { incoming, length, share }: Received) -> Result<(), Ending> {
-        let turns = if is_produce(&incoming) { 1 } else { PIPELINE_REQUESTS };
-        let turn = permit(&self.turns, turns as usize).await;
-        let room = permit(&self.room, length.min(PIPELINE_BYTES)).await;
-        let mut held = self.session.hub.kafka.decoded(share, elements(&incoming)?).await;
+    /// Waits until a request may follow those before it.
+    async fn place(&self, head: Head) -> Place {
+        let turns = match Lane::of(head.api_key) {
+            Lane::Producers => 1,
+            Lane::Others => PIPELINE_REQUESTS,
+        };
+        let turns = permit(&self.turns, turns).await;
+        Place { _turns: turns, _room: permit(&self.room, head.length.min(PIPELINE_BYTES)).await }
+    }
+
+    /// Has a request carried out.
+    async fn take(&mut self, Received { incoming, head, share }: Received, place: Place) -> Result<(), Ending> {
+        let lane = Lane::of(head.api_key);
+        let mut held = self.session.hub.kafka.decoded(lane, share, elements(&incoming)?).await;
         if !self.session.grant.is_current() {
             return Err(Ending::GrantEnded);
         }
@@ -176,7 +182,7 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
                 (header, Answer::Frame(frame, Share::none()))
             }
         };
-        let under_way = UnderWay { header, answer, _held: (held, turn, room) };
+        let under_way = UnderWay { header, answer, held, place };
         // The outlet ends before the intake only together with the connection.
         self.answers.send(Box::new(under_way)).await.map_err(|_| Ending::Stopping)
     }
@@ -199,10 +205,6 @@ impl<R: AsyncRead + Unpin> Intake<'_, R> {
     }
 }
 
-fn is_produce(incoming: &Incoming) -> bool {
-    matches!(incoming, Incoming::Request { header: RequestHeader { api: Api::Produce, .. }, .. })
-}
-
 fn elements(incoming: &Incoming) -> Result<usize, InvalidRequest> {
     match incoming {
         Incoming::Request { header, body } | Incoming::OldProduce { header, body } => wire::elements(header, body),
@@ -222,19 +224,4 @@ async fn permit(semaphore: &Arc<Semaphore>, count: usize) -> OwnedSemaphorePermi
         // Nobody closes it.
         Err(_) => std::future::pending().await,
     }
-}
-
-/// Sends answers in the order in which their requests were taken.
-async fn send_answers<W: AsyncWrite + Unpin>(mut queue: mpsc::Receiver<Box<UnderWay>>, writer: &mut FrameWriter<W>) -> Result<(), Ending> {
-    while let Some(under_way) = queue.recv().await {
-        let UnderWay { header, answer, _held } = *under_way;
-        let (pieces, _share) = match answer {
-            Answer::Frame(pieces, share) => (pieces, share),
-            Answer::Produced(staged) => (staged.settled(&header).await?, Share::none()),
-        };
-        if !pieces.is_empty() {
-            writer.send(pieces).await?;
-        }
-    }
-    Ok(())
 }

@@ -34,8 +34,10 @@ use super::session::Session;
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest wait, whatever a client asks for.
 const WAIT_MAX: Duration = Duration::from_secs(30);
-/// How often a fetch that waits for more than one event looks whether there is enough.
+/// How long a fetch that waits for more than one event lets events gather before it looks whether
+/// there are enough: at first, and at most. Each look reads again, so each waits twice as long.
 const GATHERING: Duration = Duration::from_millis(10);
+const GATHERING_MAX: Duration = Duration::from_millis(250);
 
 /// What a topic or a partition takes while a fetch waits and in its answer, beside its name.
 const WANTED_BYTES: usize = 256;
@@ -100,6 +102,7 @@ fn bytes(count: i32) -> usize {
 /// read takes.
 async fn gather(session: &Session, terms: Terms, wanted: &mut Topics) -> Share {
     let Terms { deadline, bytes_min, bytes_max } = terms;
+    let mut gathering = GATHERING;
     loop {
         let Ok(mut share) = timeout_at(deadline, session.hub.kafka.fetched(bytes_max.max(1))).await else {
             // Others hold all there is. Nothing is read, and clients learn where the ends are.
@@ -115,7 +118,8 @@ async fn gather(session: &Session, terms: Terms, wanted: &mut Topics) -> Share {
         }
         // What was too little is read again with what came after it, and not for each single event.
         if read > 0 {
-            sleep_until(deadline.min(Instant::now() + GATHERING)).await;
+            sleep_until(deadline.min(Instant::now() + gathering)).await;
+            gathering = GATHERING_MAX.min(2 * gathering);
         }
         wanted.iter_mut().flat_map(|topic| &mut topic.1).for_each(Wanted::forget);
     }

@@ -41,7 +41,12 @@ impl Client {
 
     /// One of this peer.
     pub(super) fn connected(hub: &TestHub, peer: Peer) -> Self {
-        let (stream, far) = tokio::io::duplex(64 * 1024);
+        Self::over(hub, peer, 64 * 1024)
+    }
+
+    /// One over a pipe that holds so many bytes each way.
+    fn over(hub: &TestHub, peer: Peer, pipe: usize) -> Self {
+        let (stream, far) = tokio::io::duplex(pipe);
         let wakes = Arc::<AtomicUsize>::default();
         let (mut serving, counter) = (Box::pin(serve(hub.hub.clone(), far, peer)), wakes.clone());
         let served = tokio::spawn(std::future::poll_fn(move |context| {
@@ -63,7 +68,16 @@ impl Client {
 
     /// One that came by a policy of the hub.
     pub(super) async fn of(hub: &TestHub, policy: &str) -> Self {
-        let mut client = Self::stranger(hub);
+        Self::stranger(hub).admitted(policy).await
+    }
+
+    /// One that came by a policy of the hub, over a pipe that holds less than any answer.
+    pub(super) async fn narrow(hub: &TestHub, policy: &str) -> Self {
+        Self::over(hub, peer(), 16).admitted(policy).await
+    }
+
+    async fn admitted(self, policy: &str) -> Self {
+        let mut client = self;
         let key = Secret::new(vec![7; 32]).to_base64();
         let password = format!("HostName={HOST};SharedAccessKeyName={policy};SharedAccessKey={key}");
         let answer = client.authenticate("$ConnectionString", &password).await;

@@ -14,7 +14,7 @@ use kafka_protocol::protocol::StrBytes;
 use model::PartitionId;
 use tokio::time::Instant;
 
-use super::client::{Client, VERSION, batch, fetch};
+use super::client::{Client, VERSION, batch, fetch, produce};
 use crate::https::test_hub::TestHub;
 use crate::kafka::budget::{Budgets, Free};
 
@@ -191,4 +191,55 @@ async fn a_consumer_that_reads_nothing_keeps_its_share_only_and_is_closed() {
     assert_eq!(budgets.free().fetched, all, "nothing is kept");
     let events = hub.hub.event_hubs.get("events").expect("the built-in event hub");
     assert_eq!(hub.hub.log.partition(events.id, PartitionId(0)).expect("a partition").next.0, 4);
+}
+
+#[tokio::test]
+async fn who_leaves_answers_unread_and_asks_for_more_keeps_no_producer_waiting() {
+    const STUCK: usize = 64;
+    let hub = TestHub::open().await;
+    let mut producer = Client::of(&hub, "owner").await;
+    let large = batch(&[&"x".repeat(200_000)]);
+    producer.produce(-1, 0, large.clone()).await;
+    let budgets = &hub.hub.kafka;
+    let all = budgets.free();
+    let mut stuck = Vec::new();
+    for _ in 0..STUCK {
+        let mut consumer = Client::of(&hub, "owner").await;
+        consumer.send(Api::Fetch.key(), VERSION, &fetch(0, 0, 1_000_000)).await;
+        stuck.push(tokio::spawn(async move {
+            // The second never comes to its turn.
+            for api in [Api::Produce, Api::Metadata] {
+                let mut frame = vec![0; 2 * model::limits::EVENT_BYTES_MAX];
+                frame[..2].copy_from_slice(&api.key().to_be_bytes());
+                consumer.send_frame(&frame).await;
+            }
+        }));
+    }
+    while all.fetched - budgets.free().fetched != STUCK * large.len() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(producer.produce(-1, 0, large.clone()).await, (0, 1));
+    assert!(stuck.iter().all(|sending| !sending.is_finished()), "no answer was read, and no request after it");
+    assert_eq!(budgets.free().requests, all.requests);
+}
+
+#[tokio::test]
+async fn a_producer_that_reads_no_answer_gives_back_what_is_durable() {
+    let hub = TestHub::open().await;
+    let budgets = &hub.hub.kafka;
+    let all = budgets.free();
+    let mut producer = Client::narrow(&hub, "owner").await;
+    let large = batch(&[&"x".repeat(100_000)]);
+    for _ in 0..3 {
+        producer.send(Api::Produce.key(), VERSION, &produce(-1, 0, large.clone())).await;
+    }
+    while super::end_of_partition(&hub) < 3 || all.requests != budgets.free().requests {
+        tokio::task::yield_now().await;
+    }
+    let answers = all.decoded - budgets.free().decoded;
+    assert!((1..1000).contains(&answers), "three answers are left of it: {answers}");
+    for offset in 0..3 {
+        assert_eq!(producer.produced().await, (0, offset));
+    }
+    settled(budgets, all).await;
 }
