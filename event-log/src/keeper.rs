@@ -74,19 +74,24 @@ impl Bell {
         let (mut state, _) = self.rung.wait_timeout_while(state, limit, idle).unwrap_or_else(PoisonError::into_inner);
         state.has_rung = false;
     }
+
+    /// Waits even if it rings: what the disk refused needs time to pass.
+    fn wait_out(&self, limit: Duration) {
+        let idle = |state: &mut BellState| !state.is_closing;
+        drop(self.rung.wait_timeout_while(lock(&self.state), limit, idle));
+    }
 }
 
 /// Keeps house until the log closes.
 pub(crate) fn run(shared: &Shared) {
     while !shared.keeper_bell.is_closing() {
-        let pause = match keep_house(shared) {
-            Ok(()) => RETENTION_INTERVAL,
+        match keep_house(shared) {
+            Ok(()) => shared.keeper_bell.wait(RETENTION_INTERVAL),
             Err(error) => {
                 tracing::warn!(%error, "the event log's full segments wait; this is tried again");
-                RETRY_INTERVAL
+                shared.keeper_bell.wait_out(RETRY_INTERVAL);
             }
-        };
-        shared.keeper_bell.wait(pause);
+        }
     }
 }
 
