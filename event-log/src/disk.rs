@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use faulty::{Faults, FaultyDisk};
 pub use read_only::ReadOnlyDisk;
 pub use real::RealDisk;
-pub(crate) use salvage::{Holes, read_around_holes};
+pub(crate) use salvage::{Holes, is_bad_block, read_around_holes};
 
 /// Keeps a directory to one owner until it is dropped.
 pub type DirectoryLock = Box<dyn Any + Send + Sync>;

@@ -60,6 +60,18 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The disk can read no block of a sealed file. The others may be well: without this file the
+    /// log opens.
+    #[error(
+        "no block of {} can be read; if that lasts, move the file out of the directory, and the log opens without its events, which then count as lost",
+        path.display()
+    )]
+    Unreadable {
+        /// The sealed file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A segment was written by a later version of the hub.
     #[error("{} has format version {version}, this version reads {}", path.display(), crate::format::VERSION)]
     Version {

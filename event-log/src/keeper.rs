@@ -74,19 +74,24 @@ impl Bell {
         let (mut state, _) = self.rung.wait_timeout_while(state, limit, idle).unwrap_or_else(PoisonError::into_inner);
         state.has_rung = false;
     }
+
+    /// Waits even if it rings: what the disk refused needs time to pass.
+    fn wait_out(&self, limit: Duration) {
+        let idle = |state: &mut BellState| !state.is_closing;
+        drop(self.rung.wait_timeout_while(lock(&self.state), limit, idle));
+    }
 }
 
 /// Keeps house until the log closes.
 pub(crate) fn run(shared: &Shared) {
     while !shared.keeper_bell.is_closing() {
-        let pause = match keep_house(shared) {
-            Ok(()) => RETENTION_INTERVAL,
+        match keep_house(shared) {
+            Ok(()) => shared.keeper_bell.wait(RETENTION_INTERVAL),
             Err(error) => {
                 tracing::warn!(%error, "the event log's full segments wait; this is tried again");
-                RETRY_INTERVAL
+                shared.keeper_bell.wait_out(RETRY_INTERVAL);
             }
-        };
-        shared.keeper_bell.wait(pause);
+        }
     }
 }
 
@@ -170,12 +175,24 @@ fn discard(shared: &Shared, epoch: u64) {
     }
 }
 
-/// Takes the segment's name away: its file becomes a spare, or goes. Returns whether it is one.
+/// Takes the segment's name away: its file becomes a spare, is set aside if not all of it could be
+/// read, or goes. Returns whether it is a spare.
 fn retire(shared: &Shared, segment: &Segment) -> io::Result<bool> {
     let epoch = segment.identity.epoch;
     let path = segment::path(&shared.directory, epoch);
-    // What the disk cannot read it may not be able to write either, and that would stop the log.
-    if !segment.has_holes() && shared.workshop.wants(segment.file.length()?) {
+    if segment.has_holes() {
+        // What lies there may be rescued. And what the disk cannot read it may not be able to write
+        // either, which would stop the log.
+        let damaged = segment::damaged_path(&shared.directory, epoch);
+        shared.disk.rename(&path, &damaged)?;
+        tracing::error!(
+            file = %damaged.display(),
+            "a segment that the disk cannot read in full was sealed without what lies there, and is set aside; \
+             copy it to another disk to rescue what can be read later, then delete it"
+        );
+        return Ok(false);
+    }
+    if shared.workshop.wants(segment.file.length()?) {
         shared.disk.rename(&path, &segment::spare_path(&shared.directory, epoch))?;
         return Ok(true);
     }

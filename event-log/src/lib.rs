@@ -84,7 +84,9 @@
 //! A block that the disk cannot read is damage too: reading, opening and sealing ask for it block by
 //! block, 512 bytes each, take what is refused for zeros, say where it is
 //! ([`RecoveryReport::unreadable`]) and go on. At the tail it is never taken for a torn write, for
-//! it may have been acknowledged: then the numbers it can have held are passed over. A file of which
+//! it may have been acknowledged: then the numbers it can have held are passed over. Sealing looks
+//! twice, a second apart, before it leaves out what cannot be read; the segment's file is then set
+//! aside as `{epoch:020}.damaged`, for rescue, and whoever runs the hub deletes it. A file of which
 //! no block can be read is a failure of the disk and no damage: nothing is given up for it.
 //!
 //! # Memory

@@ -62,15 +62,26 @@ impl Segment {
         self.end.store(end, Ordering::Release);
     }
 
-    /// Takes down what the disk could not read, and says it once.
-    pub(crate) fn note_holes(&self, holes: &Holes) {
-        let mut known = lock(&self.holes);
+    /// Takes down what the disk could not read, and says it once. `true` if something was not known.
+    pub(crate) fn note_holes(&self, holes: &Holes) -> bool {
+        let (mut known, mut is_any_new) = (lock(&self.holes), false);
         for hole in holes.iter() {
             if known.add(hole.clone()) {
                 let (epoch, at, bytes) = (self.identity.epoch, hole.start, hole.end - hole.start);
-                tracing::error!(epoch, at, bytes, "the disk cannot read a part of a segment; it counts as damaged");
+                tracing::error!(epoch, at, bytes, "the disk cannot read a part of a segment; as long as it cannot, that counts as damaged");
+                is_any_new = true;
             }
         }
+        is_any_new
+    }
+
+    /// Forgets what the disk could not read and can by now: of the groups all but `holes`.
+    pub(crate) fn forget_healed(&self, mut holes: Holes) {
+        let mut known = lock(&self.holes);
+        for beyond in known.iter().filter(|hole| hole.end > self.end()) {
+            holes.add(beyond.clone());
+        }
+        *known = holes;
     }
 
     /// Whether the disk was found unable to read some of it.
@@ -89,6 +100,11 @@ pub(crate) fn spare_path(directory: &Path, epoch: u64) -> PathBuf {
     directory.join(format!("{epoch:020}.spare"))
 }
 
+/// The file of the sealed segment that had this epoch and could not be read in full.
+pub(crate) fn damaged_path(directory: &Path, epoch: u64) -> PathBuf {
+    directory.join(format!("{epoch:020}.damaged"))
+}
+
 /// The epoch in a segment's file name; `None` for other files.
 pub(crate) fn epoch_of(name: &str) -> Option<u64> {
     epoch_before(name, ".log")
@@ -97,6 +113,11 @@ pub(crate) fn epoch_of(name: &str) -> Option<u64> {
 /// The epoch in a retired segment's file name; `None` for other files.
 pub(crate) fn spare_epoch_of(name: &str) -> Option<u64> {
     epoch_before(name, ".spare")
+}
+
+/// The epoch in the file name of a segment that was set aside; `None` for other files.
+pub(crate) fn damaged_epoch_of(name: &str) -> Option<u64> {
+    epoch_before(name, ".damaged")
 }
 
 fn epoch_before(name: &str, suffix: &str) -> Option<u64> {

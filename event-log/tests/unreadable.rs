@@ -4,6 +4,8 @@
 
 #[path = "support/frames.rs"]
 mod frames;
+#[path = "unreadable/sealing.rs"]
+mod sealing;
 #[path = "support/spoiling.rs"]
 mod spoiling;
 mod support;
@@ -68,28 +70,6 @@ fn read(log: &EventLog, partition: PartitionId) -> (Vec<i64>, Vec<i64>) {
 fn place_of(disk: &FaultyDisk, path: &Path, wanted: (PartitionId, i64)) -> u64 {
     let frame = stored(&disk.content(path)).into_iter().find(|frame| (frame.partition, frame.base) == wanted).expect("stored there");
     frame.bytes.start + 300
-}
-
-#[test]
-fn an_unreadable_block_of_a_waiting_segment_costs_its_batch_and_is_sealed_away() {
-    let disk = FaultyDisk::new(1);
-    let log = open(&disk);
-    append(&log, 0..30);
-    let first = segments(&disk)[0].clone();
-    let at = place_of(&disk, &first, (P0, 4));
-    disk.make_unreadable(&first, at..at + 1);
-    assert_eq!(read(&log, P0).1, [4], "before it is sealed");
-    while log.seal_oldest().expect("sealing goes on") {}
-    assert!(!segments(&disk).contains(&first));
-    assert!(!disk.paths().contains(&first.with_extension("spare")), "a bad file is not used again");
-    let check = |log: &EventLog| {
-        assert!(matches!(log.health(), Health::Degraded { .. }));
-        assert_eq!(read(log, P0).1, [4]);
-        assert_eq!(read(log, P1), ((0..30).collect(), Vec::new()));
-        log.close();
-    };
-    check(&log);
-    check(&open(&disk));
 }
 
 #[test]
@@ -247,20 +227,6 @@ fn a_disk_that_cannot_be_read_at_all_is_a_failure_and_nothing_counts_as_lost() {
     let log = open(&disk);
     while log.seal_oldest().expect("sealed") {}
     assert_eq!((log.health(), read(&log, P0).0), (Health::Healthy, (0..30).collect()));
-}
-
-#[test]
-fn a_segment_of_which_nothing_can_be_read_is_kept_until_it_can() {
-    let disk = FaultyDisk::new(1);
-    let log = open(&disk);
-    append(&log, 0..30);
-    let first = segments(&disk)[0].clone();
-    disk.make_unreadable(&first, 0..32 * 1024);
-    assert!(log.seal_oldest().is_err());
-    assert!(segments(&disk).contains(&first));
-    log.close();
-    assert!(try_open(&disk).is_err());
-    assert!(segments(&disk).contains(&first));
 }
 
 #[test]

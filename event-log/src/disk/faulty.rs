@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use super::{DirectoryLock, Disk, DiskFile};
 use crate::sync::lock;
-use content::Content;
+use content::{Content, Hiccup};
 use state::State;
 
 /// What goes wrong, and when. Calls that change something are counted from 1.
@@ -113,6 +113,15 @@ impl FaultyDisk {
         let id = state.names.get(path).copied();
         if let Some(file) = id.and_then(|id| state.files.get_mut(&id)) {
             file.spoil(bytes);
+        }
+    }
+
+    /// Counting from 0 the reads from now on that touch these bytes, those in `failures` fail.
+    pub fn fail_reads(&self, path: &Path, bytes: Range<u64>, failures: Range<u32>) {
+        let mut state = lock(&self.state);
+        let id = state.names.get(path).copied();
+        if let Some(file) = id.and_then(|id| state.files.get_mut(&id)) {
+            file.hiccup = Some(Hiccup::new(bytes, failures));
         }
     }
 }

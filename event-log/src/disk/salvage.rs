@@ -103,7 +103,8 @@ fn is_any_block_readable(file: &dyn DiskFile, file_bytes: u64) -> bool {
     places.any(|at| read_at_most(file, at, BLOCK_BYTES as usize).is_ok())
 }
 
-fn is_bad_block(error: &io::Error) -> bool {
+/// Whether the disk answered that it cannot read a block.
+pub(crate) fn is_bad_block(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| BAD_BLOCK_ERRORS.contains(&code))
 }
 

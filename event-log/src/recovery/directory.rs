@@ -7,7 +7,7 @@ use std::sync::Arc;
 use model::EventHubId;
 
 use super::WINDOW_BYTES;
-use crate::disk::{Disk, DiskFile, Holes, read_around_holes};
+use crate::disk::{Disk, DiskFile, Holes, is_bad_block, read_around_holes};
 use crate::error::OpenError;
 use crate::format::{GroupHeader, HEAD_ALIGNMENT, HEAD_BYTES, HeadRead, Position, SegmentHead};
 use crate::recycle::{SPARES_MAX, Spare, Workshop};
@@ -95,6 +95,11 @@ pub(super) fn read(workshop: &Workshop) -> Result<Directory, OpenError> {
             remove(disk, &path)?;
         }
     }
+    for epoch in names.iter().filter_map(|name| segment::damaged_epoch_of(name)) {
+        epoch_max = epoch_max.max(epoch);
+        let path = segment::damaged_path(directory, epoch);
+        tracing::warn!(file = %path.display(), "a segment that could not be read in full lies set aside; copy it away for rescue, then delete it");
+    }
     disk.sync_directory(directory).map_err(failed("syncing", directory))?;
     Ok(Directory { segments, sealed, damaged, spares, epoch_max })
 }
@@ -180,6 +185,7 @@ pub(crate) fn tell_used(files: Vec<Found>) -> Result<(Vec<Found>, Vec<u64>), Ope
 fn open_sealed(disk: &dyn Disk, path: &Path) -> Result<Option<SealedFile>, OpenError> {
     match SealedFile::open(disk, path) {
         Ok(file) => Ok(Some(file)),
+        Err(SealedFault::Disk(source)) if is_bad_block(&source) => Err(OpenError::Unreadable { path: path.to_owned(), source }),
         Err(SealedFault::Disk(source)) => Err(failed("reading", path)(source)),
         Err(SealedFault::Version(version)) => Err(OpenError::Version { path: path.to_owned(), version }),
         Err(SealedFault::Foreign) => Err(OpenError::Foreign { path: path.to_owned() }),

@@ -6,6 +6,7 @@ use std::io;
 use model::{EventHubId, PartitionId, SequenceNumber, Timestamp};
 
 use super::WINDOW_BYTES;
+use crate::disk::Holes;
 use crate::format::Position;
 use crate::partition::PartitionKey;
 use crate::scan::{self, Window};
@@ -30,14 +31,17 @@ struct Seen {
     bytes: u64,
 }
 
-/// The parts of each hub's file, hubs and partitions in order. Each hub has at least one.
-pub(super) fn plan(
-    segment: &Segment,
-    starts: &[Position],
-    ends: &[Position],
-    keep: &dyn Fn(EventHubId) -> bool,
-) -> io::Result<BTreeMap<EventHubId, Vec<PartPlan>>> {
-    let seen = measure(segment)?;
+/// What a segment's sealed files are to be.
+pub(super) struct Layout {
+    /// The parts of each hub's file, hubs and partitions in order. Each hub has at least one.
+    pub(super) files: BTreeMap<EventHubId, Vec<PartPlan>>,
+    /// What the disk could not read of the segment meanwhile: the frames there are not measured.
+    pub(super) holes: Holes,
+}
+
+/// Looks through the segment.
+pub(super) fn plan(segment: &Segment, starts: &[Position], ends: &[Position], keep: &dyn Fn(EventHubId) -> bool) -> io::Result<Layout> {
+    let (seen, holes) = measure(segment)?;
     let by_key = |positions: &[Position]| -> HashMap<PartitionKey, Position> {
         positions.iter().map(|position| ((position.hub, position.partition), *position)).collect()
     };
@@ -61,12 +65,12 @@ pub(super) fn plan(
             files.entry(key.0).or_default().push(plan);
         }
     }
-    Ok(files)
+    Ok(Layout { files, holes })
 }
 
 /// Adds up the frames whose headers verify. Their batches are looked into when they are copied:
 /// what is then left out leaves its room unused.
-fn measure(segment: &Segment) -> io::Result<HashMap<PartitionKey, Seen>> {
+fn measure(segment: &Segment) -> io::Result<(HashMap<PartitionKey, Seen>, Holes)> {
     let mut all: HashMap<PartitionKey, Seen> = HashMap::new();
     let mut window = Window::new(&*segment.file, WINDOW_BYTES);
     let mut at = segment.groups_at;
@@ -80,5 +84,5 @@ fn measure(segment: &Segment) -> io::Result<HashMap<PartitionKey, Seen>> {
         }
         at = stretch.end;
     }
-    Ok(all)
+    Ok((all, window.holes().clone()))
 }

@@ -26,6 +26,15 @@ pub(super) enum FlushExtent {
     All,
 }
 
+/// Why a frame was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Numbers that the partition had before or gave again after this segment.
+    OutOfOrder,
+    /// More bytes than were measured.
+    NoRoom,
+}
+
 /// Gathers a partition's frames and writes them to their place.
 pub(super) struct PartWriter {
     hub: EventHubId,
@@ -76,13 +85,14 @@ impl PartWriter {
         self.buffer.len()
     }
 
-    /// Takes a frame; `false` if it has no place here: numbers that the partition had before or
-    /// gave again after this segment, or more bytes than were measured.
-    pub(super) fn push(&mut self, header: &FrameHeader, batch: &StoredBatch) -> bool {
+    /// Takes a frame, unless it has no place here.
+    pub(super) fn push(&mut self, header: &FrameHeader, batch: &StoredBatch) -> Result<(), Refusal> {
         let place = self.written + self.buffer.len() as u64;
-        let is_in_order = batch.base >= self.next && batch.end() <= self.plan.end;
-        if !is_in_order || place + header.frame_bytes() as u64 > self.plan.bytes_max {
-            return false;
+        if batch.base < self.next || batch.end() > self.plan.end {
+            return Err(Refusal::OutOfOrder);
+        }
+        if place + header.frame_bytes() as u64 > self.plan.bytes_max {
+            return Err(Refusal::NoRoom);
         }
         self.note_lost(batch.base);
         self.next = batch.end();
@@ -96,7 +106,7 @@ impl PartWriter {
             self.entries.push(IndexEntry { base: batch.base, at: self.at + place, append_time, record_time_max });
         }
         self.copy(header, batch);
-        true
+        Ok(())
     }
 
     /// Copies a frame into the buffer and makes it one of this file.

@@ -10,10 +10,10 @@ use model::EventHubId;
 use super::footer::Footer;
 use super::format::{ALIGNMENT, ANCHOR_BYTES, Anchor, End, Extent, FileIdentity};
 use super::index::{self, encode_index};
-use super::layout::{self, PartPlan};
-use super::part_writer::{FlushExtent, PAGE_BYTES, PartWriter};
+use super::layout::{self, Layout, PartPlan};
+use super::part_writer::{FlushExtent, PAGE_BYTES, PartWriter, Refusal};
 use super::{SealedFile, WINDOW_BYTES};
-use crate::disk::{Disk, DiskFile, write_all_at};
+use crate::disk::{Disk, DiskFile, Holes, write_all_at};
 use crate::format::Position;
 use crate::partition::PartitionKey;
 use crate::scan::{self, Stretch, Window};
@@ -36,7 +36,10 @@ const BUFFER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Takes memory for 8 MiB of frames at most, and 32 bytes for every 4 KiB of them.
 ///
 /// # Errors
-/// The disk's. Files begun are left behind; they cannot be opened, and sealing again replaces them.
+/// The disk's. And what the disk could not read is looked at again before it is given up: if it was
+/// not known yet, or the two readings of the segment differ, that is an error, and sealing again goes
+/// on with what is left of it; [`Segment::has_holes`] then tells of that alone.
+/// Files begun are left behind; they cannot be opened, and sealing again replaces them.
 pub(crate) fn seal(
     disk: &dyn Disk,
     directory: &Path,
@@ -46,17 +49,25 @@ pub(crate) fn seal(
     keep: &dyn Fn(EventHubId) -> bool,
     notes: &dyn Fn(EventHubId) -> Vec<u8>,
 ) -> io::Result<Vec<SealedFile>> {
-    let plans = layout::plan(segment, starts, ends, keep)?;
+    let Layout { files: plans, holes } = layout::plan(segment, starts, ends, keep)?;
+    if segment.note_holes(&holes) {
+        return Err(look_again());
+    }
     let begin = |(hub, parts)| FileWriter::begin(disk, directory, FileIdentity { segment: segment.identity, hub }, parts);
     let files = plans.into_iter().map(begin).collect::<io::Result<Vec<FileWriter>>>()?;
     let mut sealer = Sealer::new(files, segment::path(directory, segment.identity.epoch));
-    sealer.copy(segment)?;
+    sealer.copy(segment, &holes)?;
+    segment.forget_healed(holes);
     sealer.flush(FlushExtent::All)?;
     let finish = |file: FileWriter| {
         let notes = notes(file.identity.hub);
         file.finish(&notes)
     };
     sealer.files.into_iter().map(finish).collect()
+}
+
+fn look_again() -> io::Error {
+    io::Error::other("some of the segment's blocks cannot be read; they are looked at again before they are given up")
 }
 
 /// The files being written.
@@ -85,8 +96,9 @@ impl Sealer {
         Self { files, slots, source, buffered_bytes: 0, buffer_bytes_max, early_extent }
     }
 
-    /// Takes every frame of the segment that verifies to its place.
-    fn copy(&mut self, segment: &Segment) -> io::Result<()> {
+    /// Takes every frame of the segment that verifies to its place. `measured` is what could not be
+    /// read when the places were laid out: with more or less than that they are not the right ones.
+    fn copy(&mut self, segment: &Segment, measured: &Holes) -> io::Result<()> {
         let mut window = Window::new(&*segment.file, WINDOW_BYTES);
         let mut at = segment.groups_at;
         while let Some(stretch) = scan::next_stretch(&mut window, segment.identity, at, segment.end())? {
@@ -99,7 +111,7 @@ impl Sealer {
             self.report(at, segment.end());
         }
         segment.note_holes(window.holes());
-        Ok(())
+        if window.holes() == measured { Ok(()) } else { Err(look_again()) }
     }
 
     /// `false` if something in it does not verify.
@@ -113,9 +125,14 @@ impl Sealer {
             let Some((file, part)) = self.slots.get(&(header.hub, header.partition)) else { continue };
             let Some(part) = self.files.get_mut(*file).and_then(|file| file.parts.get_mut(*part)) else { continue };
             let before = part.buffered_bytes();
-            if !part.push(header, &batch) {
-                let (hub, partition, base) = (header.hub.0, header.partition.0, batch.base.0);
-                tracing::warn!(segment = %self.source.display(), at = stretch.at, hub, partition, base, "a batch out of order was left out");
+            match part.push(header, &batch) {
+                Ok(()) => {}
+                Err(Refusal::OutOfOrder) => {
+                    let (hub, partition, base) = (header.hub.0, header.partition.0, batch.base.0);
+                    tracing::warn!(segment = %self.source.display(), at = stretch.at, hub, partition, base, "a batch out of order was left out");
+                }
+                // It could not be read when the room was measured.
+                Err(Refusal::NoRoom) => return Err(look_again()),
             }
             self.buffered_bytes += part.buffered_bytes() - before;
             if self.buffered_bytes >= self.buffer_bytes_max {

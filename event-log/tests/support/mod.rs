@@ -54,6 +54,11 @@ pub fn batch_at(records: &[(Timestamp, &str)]) -> Batch {
     builder.finish()
 }
 
+/// Seals the oldest segment; what cannot be read is looked at again once before it is given up.
+pub fn seal_oldest(log: &EventLog) -> bool {
+    log.seal_oldest().or_else(|_| log.seal_oldest()).expect("sealing goes on")
+}
+
 /// Stages a batch of one or more events.
 pub fn stage(log: &EventLog, partition: PartitionId, bodies: &[&str]) -> Ticket {
     stage_in(log, HUB, partition, bodies)

@@ -1,13 +1,14 @@
 //! A log that lives while blocks of its disk become unreadable, and what of it may be lost.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use event_log::{EventLog, FaultyDisk, Start};
 use model::PartitionId;
 
 use super::frames::{Stored, stored};
 use super::open;
-use super::support::{HUB, Item, P0, P1, drain, stage};
+use super::support::{HUB, Item, P0, P1, drain, seal_oldest, stage};
 
 /// SplitMix64.
 struct Random(u64);
@@ -56,7 +57,7 @@ impl Model {
                 assert!(before.is_none(), "seed {}: number {:?} was given twice", self.seed, ticket.first());
             }
             if self.random.below(4) == 0 {
-                log.seal_oldest().unwrap_or_else(|error| panic!("seed {}: sealing stopped: {error}", self.seed));
+                seal_oldest(log);
             }
         }
     }
@@ -64,7 +65,8 @@ impl Model {
     /// Makes one or two blocks of a file unreadable, and takes down what lies in them. A group's
     /// first block has its header, so all of the group may go.
     fn spoil(&mut self) {
-        let paths: Vec<_> = self.disk.paths().into_iter().filter(|path| path.extension().is_some_and(|name| name != "spare")).collect();
+        let is_in_use = |path: &PathBuf| path.extension().is_some_and(|name| name == "log" || name == "sealed");
+        let paths: Vec<_> = self.disk.paths().into_iter().filter(is_in_use).collect();
         let path = paths[self.random.below(paths.len() as u64) as usize].clone();
         let content = self.disk.content(&path);
         let frames = stored(&content);
@@ -132,7 +134,7 @@ impl Model {
             }
         }
         let log = open(&self.disk);
-        while log.seal_oldest().expect("sealed") {}
+        while seal_oldest(&log) {}
         self.check(&log);
     }
 }

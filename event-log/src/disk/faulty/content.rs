@@ -14,6 +14,29 @@ pub(super) struct Content {
     pub(super) pending: BTreeSet<usize>,
     /// Sectors that cannot be read until they are written.
     pub(super) unreadable: BTreeSet<usize>,
+    pub(super) hiccup: Option<Hiccup>,
+}
+
+/// Reads that fail for a while.
+pub(super) struct Hiccup {
+    bytes: Range<u64>,
+    failures: Range<u32>,
+    reads: u32,
+}
+
+impl Hiccup {
+    pub(super) fn new(bytes: Range<u64>, failures: Range<u32>) -> Self {
+        Self { bytes, failures, reads: 0 }
+    }
+
+    /// Whether the read of these bytes fails.
+    fn strikes(&mut self, read: &Range<u64>) -> bool {
+        if read.end <= self.bytes.start || self.bytes.end <= read.start {
+            return false;
+        }
+        self.reads += 1;
+        self.failures.contains(&(self.reads - 1))
+    }
 }
 
 impl Content {
@@ -36,7 +59,11 @@ impl Content {
         self.unreadable.extend(bytes.start as usize / SECTOR_BYTES..(bytes.end as usize).div_ceil(SECTOR_BYTES));
     }
 
-    pub(super) fn is_readable(&self, at: usize, length: usize) -> bool {
+    /// Whether this read works.
+    pub(super) fn admits_read(&mut self, at: usize, length: usize) -> bool {
+        if self.hiccup.as_mut().is_some_and(|hiccup| hiccup.strikes(&(at as u64..(at + length) as u64))) {
+            return false;
+        }
         let sectors = at / SECTOR_BYTES..(at + length).div_ceil(SECTOR_BYTES);
         sectors.is_empty() || self.unreadable.range(sectors).next().is_none()
     }

@@ -66,12 +66,13 @@ impl FaultyFile {
 impl DiskFile for FaultyFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.with(|state| {
-            let file = state.files.get(&self.id).ok_or(io::ErrorKind::NotFound)?;
-            let rest = file.current.get(offset as usize..).unwrap_or_default();
-            let length = rest.len().min(buffer.len());
-            if state.faults.reads_fail || !file.is_readable(offset as usize, length) {
+            let reads_fail = state.faults.reads_fail;
+            let file = state.files.get_mut(&self.id).ok_or(io::ErrorKind::NotFound)?;
+            let length = file.current.len().saturating_sub(offset as usize).min(buffer.len());
+            if reads_fail || !file.admits_read(offset as usize, length) {
                 return Err(io::Error::from_raw_os_error(EIO));
             }
+            let rest = file.current.get(offset as usize..).unwrap_or_default();
             if let (Some(to), Some(from)) = (buffer.get_mut(..length), rest.get(..length)) {
                 to.copy_from_slice(from);
             }
