@@ -222,8 +222,11 @@ class Device(Curl):
         # Some 24 KiB as either version counts them, where a head may have 16.
         flood = self.scratch / "flood"
         flood.write_text("\n".join(f"iothub-app-{number}: x" for number in range(500)))
-        answer = self.post("/messages/events", "--header", f"@{flood}", data="x")
-        self.assertEqual(answer.status, 431, answer.body)
+        process = self.started([self.url("/messages/events")], "--header", f"@{flood}", "--data-binary", "x")
+        told, complaints = process.communicate(timeout=2 * hub.DEADLINE)
+        # On HTTP/2 the stream is reset behind the answer, which curl may come to see first (92).
+        outcomes = [(0, "431")] if self.version == "1.1" else [(0, "431"), (92, "431"), (92, "000")]
+        self.assertIn((process.returncode, told.decode().split()[0]), outcomes, complaints)
         self.assertEqual(self.stored(), [])
 
 
