@@ -1,7 +1,7 @@
 //! One admitted connection: requests in, answers out in the order of requests.
 //!
 //! Two halves share the task. The intake reads a request, and has it carried out; the
-//! [outlet](super::outlet) waits for what must become durable and sends. Produce requests are
+//! [outlet] waits for what must become durable and sends. Produce requests are
 //! staged one after the other and wait for the disk together; any other request is not even read
 //! until all before it are answered, and none is read beside it. So no client sees the effects of
 //! two requests in another order than it sent them, a producer that sends ahead is not slowed by
