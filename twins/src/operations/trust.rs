@@ -1,8 +1,7 @@
-//! Enrolled certificate authorities and shared access policies. Both are kept as given: `certs`
-//! judges them.
+//! Enrolled certificate authorities. They are kept as given: `certs` judges them.
 
+use model::Timestamp;
 use model::api::CaState;
-use model::{Policy, Rights, Secret, Timestamp};
 use rusqlite::params;
 use thiserror::Error;
 
@@ -60,17 +59,6 @@ pub enum CaError {
     Store(#[from] StoreError),
 }
 
-/// Why a policy was not created.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum CreatePolicyError {
-    /// The name is taken.
-    #[error("the policy {0} exists already")]
-    AlreadyExists(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 const SELECT_CAS: &str =
     "SELECT thumbprint, certificate, state, id_scope, enrolled FROM certificate_authorities ORDER BY enrolled, thumbprint";
 
@@ -109,23 +97,6 @@ impl Twins {
         let thumbprint = thumbprint.to_ascii_uppercase();
         self.inner.writer.submit(0, move |unit| unit.delete_ca(thumbprint)).await
     }
-
-    /// Every policy with its keys, by name.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn policies(&self) -> Result<Vec<Policy>, StoreError> {
-        let query = sqlx::query("SELECT name, \"primary\", secondary, rights FROM policies ORDER BY name");
-        query.fetch_all(&self.inner.readers.0).await?.iter().map(read_policy).collect()
-    }
-
-    /// Creates a policy. Its keys are stored as they are: the database and its backups hold them.
-    ///
-    /// # Errors
-    /// [`CreatePolicyError`].
-    pub async fn create_policy(&self, policy: Policy) -> Result<(), CreatePolicyError> {
-        self.inner.writer.submit(0, move |unit| unit.create_policy(policy)).await
-    }
 }
 
 fn read_ca(row: &impl ReadRow) -> Result<StoredCa, StoreError> {
@@ -153,19 +124,6 @@ fn state_column(state: CaState) -> i64 {
         CaState::Enabled => 1,
         CaState::Disabled => 2,
     }
-}
-
-fn read_policy(row: &impl ReadRow) -> Result<Policy, StoreError> {
-    let text = |index| row.column::<String>(index).map_err(StoreError::Read);
-    let key = |index, column| {
-        Secret::from_base64(&text(index)?).map_err(|error| StoreError::Inconsistent {
-            table: "policies",
-            column,
-            reason: error.to_string(),
-        })
-    };
-    let rights = u8::try_from(row.unsigned(3).map_err(StoreError::Read)?).unwrap_or(0);
-    Ok(Policy { name: text(0)?, primary: key(1, "primary")?, secondary: key(2, "secondary")?, rights: Rights::from_bits(rights) })
 }
 
 impl Unit<'_> {
@@ -203,13 +161,5 @@ impl Unit<'_> {
             0 => refuse(CaError::NotFound(thumbprint)),
             _ => Ok(()),
         }
-    }
-
-    fn create_policy(&mut self, policy: Policy) -> Result<(), Stop<CreatePolicyError>> {
-        let inserted = self.connection.execute(
-            "INSERT OR IGNORE INTO policies (name, \"primary\", secondary, rights) VALUES (?1, ?2, ?3, ?4)",
-            params![policy.name, policy.primary.to_base64(), policy.secondary.to_base64(), policy.rights.bits()],
-        )?;
-        if inserted == 0 { refuse(CreatePolicyError::AlreadyExists(policy.name)) } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 use model::api::CaState;
 use model::{Policy, Rights, Secret};
-use twins::{AddCaError, CaError, CreatePolicyError, NewCa, StoredSubscription, SubscriptionError};
+use twins::{AddCaError, CaError, CreatePolicyError, NewCa, PolicyChange, StoredSubscription, SubscriptionError};
 
 use crate::{Home, create, identity};
 
@@ -38,6 +38,43 @@ async fn a_policy_is_created_once_and_outlives_a_restart() {
     let twins = home.reopen(twins).await;
     let stored = twins.policies().await.expect("read");
     assert_eq!((stored.len(), stored[0].primary.expose(), stored[0].rights), (1, b"one".as_slice(), Rights::SERVICE_CONNECT));
+}
+
+#[tokio::test]
+async fn policies_become_what_is_given_and_others_stay() {
+    let home = Home::new();
+    let twins = home.open().await;
+    let policy = |name: &str, primary: &[u8], rights| Policy {
+        name: name.into(),
+        primary: Secret::new(primary.to_vec()),
+        secondary: Secret::new(vec![2]),
+        rights,
+    };
+    let all = [
+        policy("a", b"one", Rights::SERVICE_CONNECT),
+        policy("b", b"one", Rights::SERVICE_CONNECT),
+        policy("c", b"one", Rights::SERVICE_CONNECT),
+        policy("other", b"one", Rights::SERVICE_CONNECT),
+    ];
+    let created = twins.set_policies(all.to_vec()).await.expect("stored");
+    assert_eq!(created, [PolicyChange::Created; 4]);
+    let wanted = vec![
+        policy("a", b"two", Rights::SERVICE_CONNECT),
+        policy("b", b"one", Rights::NONE),
+        policy("c", b"one", Rights::SERVICE_CONNECT),
+        policy("d", b"one", Rights::ALL),
+    ];
+    let changes = twins.set_policies(wanted.clone()).await.expect("stored");
+    let (keys, rights) = (PolicyChange::Replaced { keys: true, rights: false }, PolicyChange::Replaced { keys: false, rights: true });
+    assert_eq!(changes, [keys, rights, PolicyChange::Unchanged, PolicyChange::Created]);
+
+    let twins = home.reopen(twins).await;
+    let facts = |policies: &[Policy]| -> Vec<_> {
+        policies.iter().map(|policy| (policy.name.clone(), policy.primary.expose().to_vec(), policy.rights)).collect()
+    };
+    let expected = [wanted.as_slice(), &all[3..]].concat();
+    assert_eq!(facts(&twins.policies().await.expect("read")), facts(&expected));
+    assert_eq!(twins.set_policies(wanted).await, Ok(vec![PolicyChange::Unchanged; 4]));
 }
 
 #[tokio::test]
