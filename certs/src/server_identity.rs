@@ -21,7 +21,16 @@ pub struct ServerIdentity(Arc<ArcSwap<Shown>>);
 #[derive(Debug)]
 struct Shown {
     key: Arc<CertifiedKey>,
-    not_after: Timestamp,
+    validity: Validity,
+}
+
+/// From when to when a chain can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// When the server's own certificate began to be valid.
+    pub not_before: Timestamp,
+    /// When the first certificate of the chain ends to be valid.
+    pub not_after: Timestamp,
 }
 
 /// Why a certificate and key cannot be shown to clients.
@@ -83,7 +92,12 @@ impl ServerIdentity {
 
     /// When the first certificate of the chain now shown ends to be valid.
     pub fn not_after(&self) -> Timestamp {
-        self.0.load().not_after
+        self.validity().not_after
+    }
+
+    /// From when to when the chain now shown is valid.
+    pub fn validity(&self) -> Validity {
+        self.0.load().validity
     }
 }
 
@@ -97,28 +111,32 @@ fn read(chain_pem: &str, key_pem: &str, now: Timestamp) -> Result<Shown, ServerI
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect();
     let chain = chain.map_err(|_| ServerIdentityError::Chain)?;
     let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map_err(|_| ServerIdentityError::Key)?;
-    let not_after = check_dates(&chain, now)?;
+    let validity = check_dates(&chain, now)?;
     check_leaf(&chain)?;
     check_links(&chain, now)?;
     let key = tls::provider().key_provider.load_private_key(key).map_err(|_| ServerIdentityError::Key)?;
     let key = CertifiedKey::new(chain, key);
     key.keys_match().map_err(|_| ServerIdentityError::KeyMismatch)?;
-    Ok(Shown { key: Arc::new(key), not_after })
+    Ok(Shown { key: Arc::new(key), validity })
 }
 
-/// The earliest end of validity, once all are valid.
-fn check_dates(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Timestamp, ServerIdentityError> {
-    let mut earliest = Timestamp::MAX;
+/// The validity of the chain, once all of it is valid.
+fn check_dates(chain: &[CertificateDer<'_>], now: Timestamp) -> Result<Validity, ServerIdentityError> {
+    let mut validity: Option<Validity> = None;
     for (index, der) in chain.iter().enumerate() {
         let certificate = certificate::parse(der).map_err(|_| ServerIdentityError::Chain)?;
         let dates = Dates::of(&certificate);
         match dates.at(now) {
-            Standing::Valid => earliest = earliest.min(dates.end()),
+            Standing::Valid => {
+                let not_before = validity.map_or(dates.start(), |own| own.not_before);
+                let not_after = validity.map_or(dates.end(), |above| above.not_after.min(dates.end()));
+                validity = Some(Validity { not_before, not_after });
+            }
             Standing::Expired => return Err(ServerIdentityError::Expired { index, not_after: dates.end() }),
             Standing::NotYetValid => return Err(ServerIdentityError::NotYetValid { index, not_before: dates.start() }),
         }
     }
-    Ok(earliest)
+    validity.ok_or(ServerIdentityError::Chain)
 }
 
 fn check_leaf(chain: &[CertificateDer<'_>]) -> Result<(), ServerIdentityError> {

@@ -3,7 +3,7 @@
 use crate::support::{Hub, after, assert_refused, pinned, record};
 use certs::issue::{IssueError, Issuer, self_signed};
 use certs::judge::{Evidence, TrustedCa};
-use certs::server_identity::{ServerIdentity, ServerIdentityError};
+use certs::server_identity::{ServerIdentity, ServerIdentityError, Validity};
 use certs::show::{self, CertificateSummary};
 use certs::testkit::{Draft, Key, Name, StringType, now};
 use certs::{PeerChain, ca, thumbprint};
@@ -119,5 +119,8 @@ fn a_server_certificate_is_validated_before_it_replaces_another() {
 
     let with_root = format!("{}{}", second.chain_pem, issuer.certificate_pem());
     identity.replace(&with_root, &second.key_pem, later).expect("a chain that holds together");
-    assert_ne!(identity.not_after(), not_after);
+    let (own, root) = (summary(&second.chain_pem), summary(&issuer.certificate_pem()));
+    let validity = Validity { not_before: own.not_before, not_after: root.not_after };
+    assert!(own.not_after > root.not_after);
+    assert_eq!(identity.validity(), validity, "the certificate that ends first counts");
 }
