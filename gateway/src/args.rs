@@ -20,8 +20,8 @@ Exit codes:
   130  a second signal ended the hub while it was still stopping
 
 The hub stops on SIGTERM and SIGINT: it accepts nothing new, lets what it has accepted finish
-within a bound, and writes everything out. RUST_LOG sets what is logged, for example
-RUST_LOG=info,isthmus=debug.";
+within a bound, and writes everything out. On SIGHUP it reads its server certificate again. RUST_LOG
+sets what is logged, for example RUST_LOG=info,isthmus=debug.";
 
 /// A self-hosted IoT hub.
 #[derive(Debug, Parser)]

@@ -10,6 +10,7 @@ pub(crate) mod faults;
 mod files;
 mod resolve;
 pub(crate) mod template;
+pub(crate) mod text_file;
 pub(crate) mod units;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,6 @@ use std::time::Duration;
 use model::{Policy, Rights};
 use thiserror::Error;
 use toml::Table;
-use zeroize::Zeroizing;
 
 use self::document::Document;
 use self::faults::Faults;
@@ -26,6 +26,7 @@ use crate::args::ListenOverride;
 use crate::event_hubs::ConfiguredEventHub;
 use crate::hub::HubSettings;
 use crate::listener::address::ListenerSettings;
+use crate::server_certificate::{Pair, PairSource};
 
 /// The policies every hub of this kind has, with what their holders may do.
 pub(crate) fn standard_policies() -> [(&'static str, Rights); 5] {
@@ -71,17 +72,15 @@ pub(crate) struct ConnectionSettings {
 
 /// The server's certificate and where it came from.
 pub(crate) struct TlsSettings {
-    /// The certificate's file.
-    pub(crate) certificate: PathBuf,
-    /// The chain in PEM, the server's own certificate first.
-    pub(crate) chain_pem: String,
-    /// The private key in PEM.
-    pub(crate) key_pem: Zeroizing<String>,
+    /// Where it is read from, now and later.
+    pub(crate) source: PairSource,
+    /// What was read; the two belong together, and clients can use them.
+    pub(crate) pair: Pair,
 }
 
 impl std::fmt::Debug for TlsSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TlsSettings").field("certificate", &self.certificate).finish_non_exhaustive()
+        f.debug_struct("TlsSettings").field("certificate", &self.source.certificate).finish_non_exhaustive()
     }
 }
 

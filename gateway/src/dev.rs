@@ -3,18 +3,18 @@
 //!
 //! Every step looks at what is there and adds what is missing, so an interrupted first start is
 //! completed by the next, and later starts change nothing but a server certificate that no longer
-//! serves. Of a certificate and its key the certificate is written last: where it is, the pair is
-//! complete.
+//! serves; one that ends while the hub runs is issued anew, too. Of a certificate and its key the
+//! certificate is written last: where it is, the pair is complete.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use certs::issue::{IssueError, Issuer};
 use certs::server_identity::ServerIdentity;
-use certs::show::summarize;
+use certs::show::{CertificateSummary, summarize};
 use model::api::CaState;
 use model::connection_string::ConnectionString;
-use model::{Policy, Secret, Timestamp};
+use model::{Clock, Policy, Secret};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -28,8 +28,8 @@ use crate::hub::{Hub, HubOpenError};
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// How long the development CAs last.
 const CA_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// A server certificate with less time left is issued anew at the next start.
-const RENEWAL_MARGIN: Duration = Duration::from_secs(60 * 24 * 3600);
+/// A server certificate with less time left is issued anew.
+pub(crate) const RENEWAL_MARGIN: Duration = Duration::from_secs(60 * 24 * 3600);
 /// Readable by everybody the directory lets in.
 const PUBLIC: u32 = 0o644;
 /// Readable by the owner alone.
@@ -85,17 +85,17 @@ pub(crate) enum DevError {
 }
 
 /// The directory of a development hub.
-pub(crate) struct DevHome<'a> {
-    directory: &'a Path,
+pub(crate) struct DevHome {
+    directory: PathBuf,
     /// Beside the loopback names; the first goes into the connection string.
-    host_names: &'a [String],
-    now: Timestamp,
+    host_names: Vec<String>,
+    clock: Clock,
 }
 
-impl<'a> DevHome<'a> {
+impl DevHome {
     /// The files of the hub in `directory`, which is there.
-    pub(crate) fn new(directory: &'a Path, host_names: &'a [String], now: Timestamp) -> Self {
-        Self { directory, host_names, now }
+    pub(crate) fn new(directory: &Path, host_names: &[String], clock: Clock) -> Self {
+        Self { directory: directory.to_owned(), host_names: host_names.to_vec(), clock }
     }
 
     /// Completes configuration and certificates; gives the configuration's path.
@@ -107,9 +107,18 @@ impl<'a> DevHome<'a> {
         create_directory(&self.directory.join("operator"))?;
         let configuration = self.configuration()?;
         self.issuer("operator/device-ca", "Isthmus development device CA")?;
-        let server_ca = self.issuer("trust/ca", "Isthmus development server CA")?;
-        self.server_certificate(&server_ca, &configuration)?;
+        self.renew_server_certificate()?;
         Ok(configuration)
+    }
+
+    /// Issues the server certificate anew if it ends within [`RENEWAL_MARGIN`], lacks a name, or is
+    /// missing. One that another CA has issued is the operator's, and left alone.
+    ///
+    /// # Errors
+    /// [`DevError`]; the old one may be without its key then, until the next try.
+    pub(crate) fn renew_server_certificate(&self) -> Result<(), DevError> {
+        let ca = self.issuer("trust/ca", "Isthmus development server CA")?;
+        self.server_certificate(&ca)
     }
 
     /// Completes what the database holds: the standard policies, and the device CA as one the
@@ -136,7 +145,7 @@ impl<'a> DevHome<'a> {
         let path = self.directory.join("operator/device-ca.pem");
         let unusable = || DevError::Ca { path: path.clone() };
         let pem = read_if_present(&path)?.ok_or_else(unusable)?;
-        let thumbprint = summarize(&pem).ok().and_then(|chain| chain.into_iter().next()).ok_or_else(unusable)?.sha256;
+        let thumbprint = first_certificate(&pem).ok_or_else(unusable)?.sha256;
         let enrolled = hub.twins.cas().await?;
         if enrolled.iter().any(|ca| ca.thumbprint.eq_ignore_ascii_case(&thumbprint)) {
             return Ok(());
@@ -159,11 +168,15 @@ impl<'a> DevHome<'a> {
 
     /// The configuration is the operator's once it is there.
     fn configuration(&self) -> Result<PathBuf, DevError> {
-        let path = self.directory.join("isthmus.toml");
+        let path = self.configuration_path();
         if read_if_present(&path)?.is_none() {
             replace_file(&path, template::render(&self.names(&[])).as_bytes(), PUBLIC)?;
         }
         Ok(path)
+    }
+
+    fn configuration_path(&self) -> PathBuf {
+        self.directory.join("isthmus.toml")
     }
 
     /// The names given on the command line, those in `configured`, the loopback ones; each once.
@@ -187,16 +200,19 @@ impl<'a> DevHome<'a> {
             let key_pem = key_pem.ok_or_else(|| DevError::KeyMissing { path: certificate.clone() })?;
             return Issuer::from_pem(&certificate_pem, &key_pem).map_err(fault);
         }
-        let issuer = Issuer::create(common_name, self.now, CA_LIFETIME).map_err(fault)?;
+        let issuer = Issuer::create(common_name, self.clock.now(), CA_LIFETIME).map_err(fault)?;
         replace_file(&key, issuer.key_pem().as_bytes(), PRIVATE)?;
         replace_file(&certificate, issuer.certificate_pem().as_bytes(), PUBLIC)?;
         Ok(issuer)
     }
 
-    fn server_certificate(&self, ca: &Issuer, configuration: &Path) -> Result<(), DevError> {
+    fn server_certificate(&self, ca: &Issuer) -> Result<(), DevError> {
         let certificate = self.directory.join("trust/server.pem");
         let key = certificate.with_extension("key");
-        let configured = read_if_present(configuration)?
+        if read_if_present(&certificate)?.is_some_and(|chain_pem| is_issued_by_another(&chain_pem, ca)) {
+            return Ok(());
+        }
+        let configured = read_if_present(&self.configuration_path())?
             .and_then(|text| config::read(&text, &mut Faults::default()))
             .map(|document| document.hub.host_names);
         let mut names = self.names(&configured.unwrap_or_default());
@@ -206,7 +222,7 @@ impl<'a> DevHome<'a> {
             return Ok(());
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let issued = ca.issue_server(&names, self.now).map_err(|source| DevError::Issue { path: certificate.clone(), source })?;
+        let issued = ca.issue_server(&names, self.clock.now()).map_err(|source| DevError::Issue { path: certificate.clone(), source })?;
         replace_file(&key, issued.key_pem.as_bytes(), PRIVATE)?;
         replace_file(&certificate, issued.chain_pem.as_bytes(), PUBLIC)?;
         Ok(())
@@ -217,10 +233,23 @@ impl<'a> DevHome<'a> {
         let (Some(chain_pem), Some(key_pem)) = (read_if_present(certificate)?, read_if_present(key)?.map(Zeroizing::new)) else {
             return Ok(false);
         };
-        let at_renewal = self.now.saturating_add(RENEWAL_MARGIN);
-        let in_time = ServerIdentity::load(&chain_pem, &key_pem, self.now).is_ok_and(|identity| identity.not_after() > at_renewal);
-        let covered = summarize(&chain_pem).ok().and_then(|chain| chain.into_iter().next()).map(|leaf| leaf.names).unwrap_or_default();
+        let now = self.clock.now();
+        let at_renewal = now.saturating_add(RENEWAL_MARGIN);
+        let in_time = ServerIdentity::load(&chain_pem, &key_pem, now).is_ok_and(|identity| identity.not_after() > at_renewal);
+        let covered = first_certificate(&chain_pem).map(|leaf| leaf.names).unwrap_or_default();
         Ok(in_time && names.iter().all(|name| covered.contains(&alternative_name(name))))
+    }
+}
+
+fn first_certificate(pem: &str) -> Option<CertificateSummary> {
+    summarize(pem).ok().and_then(|chain| chain.into_iter().next())
+}
+
+/// By its name; what cannot be read is nobody's.
+fn is_issued_by_another(chain_pem: &str, ca: &Issuer) -> bool {
+    match (first_certificate(chain_pem), first_certificate(&ca.certificate_pem())) {
+        (Some(leaf), Some(ca)) => leaf.issuer != ca.subject,
+        (None, _) | (_, None) => false,
     }
 }
 

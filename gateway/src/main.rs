@@ -1,6 +1,7 @@
 //! The process: reads its arguments, starts the runtime, and alone decides when to exit.
 //!
-//! The map of this crate: [`serve`] starts and stops the hub, [`listener`] accepts, [`mqtt`],
+//! The map of this crate: [`serve`] starts and stops the hub, [`server_certificate`] and [`policies`]
+//! keep it at what its operator wrote, [`listener`] accepts, [`mqtt`],
 //! [`https`] and [`kafka`] drive one connection each, [`auth`] admits, [`telemetry`], [`methods`],
 //! [`twin_sync`], [`commands`] and [`command_sweep`] are what a device and its operator do,
 //! [`device_https`] is what devices ask over HTTPS, [`event_hubs`] is where events go,
@@ -31,9 +32,12 @@ mod methods;
 mod mqtt;
 mod observe;
 mod operator;
+mod policies;
 mod ports;
 mod presence;
 mod serve;
+mod server_certificate;
+mod signals;
 mod telemetry;
 mod twin_sync;
 
@@ -142,9 +146,8 @@ fn exit_code(error: &StartError) -> u8 {
         | StartError::ServerIdentity(_)
         | StartError::Tls(_)
         | StartError::Hub(_)
-        | StartError::Policy { .. }
+        | StartError::Policies(_)
         | StartError::EventHub { .. }
-        | StartError::Store(_)
         | StartError::Ports(_) => EXIT_FAILURE,
     }
 }

@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use certs::server_identity::{ServerIdentity, ServerIdentityError};
 use certs::tls::{TlsConfigError, server_config};
-use model::{Clock, EventHubName, Policy};
+use model::{Clock, EventHubName};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::args::{DevArguments, ServeArguments, StartArguments};
@@ -25,7 +24,9 @@ use crate::listener::bind::{BindError, Bound, bind_all};
 use crate::listener::{Handshakes, Peer, Reception, SecureStream};
 use crate::observe::{Metrics, exposition};
 use crate::ports::PortsFile;
-use crate::{command_sweep, https, kafka, mqtt};
+use crate::server_certificate::ServerCertificate;
+use crate::signals::Signals;
+use crate::{command_sweep, https, kafka, mqtt, policies};
 
 /// Why a hub did not start.
 #[derive(Debug, Error)]
@@ -54,15 +55,9 @@ pub(crate) enum StartError {
     /// The stores.
     #[error(transparent)]
     Hub(#[from] HubOpenError),
-    /// A configured policy.
-    #[error("cannot store the policy {name}")]
-    Policy {
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: twins::CreatePolicyError,
-    },
+    /// The configured policies.
+    #[error("cannot store the configured policies")]
+    Policies(#[source] HubOpenError),
     /// A configured event hub.
     #[error("the event hub {name} cannot be as configured")]
     EventHub {
@@ -72,9 +67,6 @@ pub(crate) enum StartError {
         #[source]
         source: EnsureEventHubError,
     },
-    /// The stored policies.
-    #[error("cannot read the policies")]
-    Store(#[from] twins::StoreError),
     /// `ports.json`.
     #[error(transparent)]
     Ports(#[from] FileError),
@@ -93,14 +85,14 @@ pub(crate) enum Stop {
 pub(crate) async fn dev(arguments: &DevArguments, clock: Clock) -> Result<Stop, StartError> {
     keep_files_private();
     let data_dir = DataDir::create(&arguments.data_dir)?;
-    let home = DevHome::new(data_dir.path(), &arguments.host_names, clock.now());
+    let home = DevHome::new(data_dir.path(), &arguments.host_names, clock.clone());
     let configuration = home.prepare()?;
     let mut settings = load(&configuration, &arguments.start, &clock)?;
     // The directory on the command line is the one that is locked and prepared.
     settings.hub.data_dir = data_dir.path().to_owned();
     let configured = std::mem::take(&mut settings.hub.host_names);
     settings.hub.host_names = home.names(&configured);
-    run(settings, clock, Some(&home)).await
+    run(settings, clock, Some(home)).await
 }
 
 /// `isthmus serve`
@@ -115,38 +107,39 @@ fn load(configuration: &Path, start: &StartArguments, clock: &Clock) -> Result<S
     config::load(configuration, &start.listen, clock.now())
 }
 
-async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Result<Stop, StartError> {
-    let Settings { hub: hub_settings, listeners, connections, tls, policies, event_hubs } = settings;
+async fn run(settings: Settings, clock: Clock, home: Option<DevHome>) -> Result<Stop, StartError> {
+    let Settings { hub: hub_settings, listeners, connections, tls, policies: configured_policies, event_hubs } = settings;
     let mut signals = Signals::listen()?;
     raise_descriptor_limit();
     let ports = PortsFile::absent(&hub_settings.data_dir)?;
     let bound = bind_all(&listeners)?;
     let addresses = bound.addresses();
-    let identity = ServerIdentity::load(&tls.chain_pem, &tls.key_pem, clock.now())?;
 
     let (metrics, drain) = (Metrics::new(), Drain::new());
-    let hub = Hub::open(hub_settings, clock, metrics.clone(), drain.clone()).await?;
-    store_policies(&hub, policies).await?;
+    let hub = Hub::open(hub_settings, clock.clone(), metrics.clone(), drain.clone()).await?;
+    policies::hold(&hub, configured_policies).await.map_err(StartError::Policies)?;
     ensure_event_hubs(&hub, event_hubs).await?;
-    if let Some(home) = home {
+    if let Some(home) = &home {
         home.enrol(&hub).await?;
     }
+    let certificate = ServerCertificate::load(tls, home, clock, metrics.clone())?;
     let handshakes = Handshakes::new(connections.handshakes_max, connections.handshake_timeout);
     let reception = Reception::new(handshakes, metrics, drain.clone());
     drain.spawn(command_sweep::run(Arc::clone(&hub)));
-    let scrapers = open_doors(&hub, bound, &reception, identity)?;
+    let scrapers = open_doors(&hub, bound, &reception, &certificate.identity())?;
+    drain.spawn(certificate.run(signals.looks(), drain.clone()));
     ports.appear(&addresses)?;
     for (listener, addresses) in addresses.iter().filter(|(_, addresses)| !addresses.is_empty()) {
         tracing::info!(%listener, ?addresses, "listening");
     }
 
-    let name = signals.next().await;
+    let name = signals.stop().await;
     tracing::info!(signal = name, "stopping");
     drain.begin(connections.drain_timeout);
     hub.presence.stop_all();
     let stop = tokio::select! {
         stopped = close(&hub, &drain, &ports) => stopped.map(|()| Stop::Drained),
-        name = signals.next() => {
+        name = signals.stop() => {
             tracing::warn!(signal = name, "stopping at once");
             Ok(Stop::Hurried)
         }
@@ -156,16 +149,16 @@ async fn run(settings: Settings, clock: Clock, home: Option<&DevHome<'_>>) -> Re
 }
 
 /// Starts to accept on every socket; gives the tasks that outlast the drain.
-fn open_doors(hub: &Arc<Hub>, bound: Bound, reception: &Reception, identity: ServerIdentity) -> Result<Vec<JoinHandle<()>>, StartError> {
+fn open_doors(hub: &Arc<Hub>, bound: Bound, reception: &Reception, identity: &ServerIdentity) -> Result<Vec<JoinHandle<()>>, StartError> {
     let mqtt_tls = server_config(identity.clone(), &[])?;
     let https_tls = server_config(identity.clone(), &[b"h2", b"http/1.1"])?;
-    let kafka_tls = server_config(identity, &[])?;
+    let kafka_tls = server_config(identity.clone(), &[])?;
     accept_each(hub, bound.mqtt, reception, &mqtt_tls, mqtt::serve)?;
     accept_each(hub, bound.https, reception, &https_tls, https::serve)?;
     accept_each(hub, bound.kafka, reception, &kafka_tls, kafka::serve)?;
     let mut scrapers = Vec::new();
     for listener in bound.metrics {
-        scrapers.push(tokio::spawn(exposition::serve(TcpListener::from_std(listener)?, Arc::clone(hub))));
+        scrapers.push(tokio::spawn(exposition::serve(TcpListener::from_std(listener)?, Arc::clone(hub), identity.clone())));
     }
     Ok(scrapers)
 }
@@ -190,24 +183,6 @@ where
     Ok(())
 }
 
-/// Adds the configured policies that the hub does not have yet.
-async fn store_policies(hub: &Hub, policies: Vec<Policy>) -> Result<(), StartError> {
-    let stored = hub.twins.policies().await?;
-    for policy in policies {
-        match stored.iter().find(|stored| stored.name == policy.name) {
-            Some(stored) if stored.primary == policy.primary && stored.secondary == policy.secondary && stored.rights == policy.rights => {}
-            Some(_) => {
-                tracing::warn!(policy = policy.name, "the configuration says other keys or rights than the hub has; those of the hub hold")
-            }
-            None => {
-                let name = policy.name.clone();
-                hub.twins.create_policy(policy).await.map_err(|source| StartError::Policy { name, source })?;
-            }
-        }
-    }
-    Ok(hub.reload_trust().await?)
-}
-
 /// Creates the configured event hubs that are not there; of the others the configured settings are
 /// in force.
 async fn ensure_event_hubs(hub: &Hub, configured: Vec<ConfiguredEventHub>) -> Result<(), StartError> {
@@ -228,32 +203,6 @@ async fn close(hub: &Hub, drain: &Drain, ports: &PortsFile) -> Result<(), FileEr
     hub.close().await;
     tracing::info!("stopped");
     removed
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// Caught for its default not to end the process: a write beyond the limit on file sizes is
-    /// to fail as one on a full disk does.
-    _file_size: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            _file_size: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
-        })
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 /// Each connection is a descriptor; the usual soft limit of 1,024 would be the hub's.

@@ -2,7 +2,6 @@
 //! names looked up.
 
 use std::collections::HashSet;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use certs::judge::PinnedOperator;
@@ -12,10 +11,11 @@ use zeroize::Zeroizing;
 
 use super::document::{Document, EventLogSection, ListenersSection, OperatorSection, PolicySection, SecretSource, TlsSection};
 use super::faults::Faults;
-use super::{ConnectionSettings, Settings, TlsSettings, event_hub, standard_policies};
+use super::{ConnectionSettings, Settings, TlsSettings, event_hub, standard_policies, text_file};
 use crate::args::ListenOverride;
 use crate::hub::HubSettings;
 use crate::listener::address::{Listen, ListenAddress, ListenerName, ListenerSettings, Need, Target};
+use crate::server_certificate::{KeySource, Pair, PairSource};
 
 /// What resolving looks at beside the document.
 pub(super) struct Resolver<'a> {
@@ -69,11 +69,15 @@ impl Resolver<'_> {
 
     fn tls(&self, section: TlsSection, faults: &mut Faults) -> Option<TlsSettings> {
         let certificate = self.base.join(section.certificate);
-        let chain_pem = faults.check("tls.certificate", read_file(&certificate));
+        let chain_pem = faults.check("tls.certificate", text_file::read(&certificate));
         let key_pem = self.secret("tls.key", &section.key, faults);
         let (chain_pem, key_pem) = (chain_pem?, key_pem?);
         faults.check("tls", ServerIdentity::load(&chain_pem, &key_pem, self.now))?;
-        Some(TlsSettings { certificate, chain_pem, key_pem })
+        let key = match section.key {
+            SecretSource::File(file) => KeySource::File(self.base.join(file)),
+            SecretSource::Env(_) => KeySource::Environment(key_pem.clone()),
+        };
+        Some(TlsSettings { source: PairSource { certificate, key }, pair: Pair { chain_pem, key_pem } })
     }
 
     fn policies(&self, sections: Vec<PolicySection>, faults: &mut Faults) -> Vec<Policy> {
@@ -99,14 +103,7 @@ impl Resolver<'_> {
 
     fn secret(&self, path: &str, source: &SecretSource, faults: &mut Faults) -> Option<Zeroizing<String>> {
         match source {
-            SecretSource::File(file) => {
-                let file = self.base.join(file);
-                let text = faults.check(path, read_file(&file)).map(Zeroizing::new)?;
-                if readable_by_others(&file) {
-                    faults.add(path, format_args!("{} may be read by others; chmod 600 it", file.display()));
-                }
-                Some(text)
-            }
+            SecretSource::File(file) => faults.check(path, text_file::read_secret(&self.base.join(file))),
             SecretSource::Env(name) => {
                 let value = (self.environment)(name).map(Zeroizing::new);
                 if value.is_none() {
@@ -116,14 +113,6 @@ impl Resolver<'_> {
             }
         }
     }
-}
-
-fn read_file(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-}
-
-fn readable_by_others(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
 }
 
 fn log_config(section: &EventLogSection) -> event_log::Config {

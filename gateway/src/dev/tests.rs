@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use model::Timestamp;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp::NEVER;
@@ -12,7 +14,7 @@ fn now() -> Timestamp {
 
 fn prepare(directory: &Path, host_names: &[&str], now: Timestamp) -> Result<PathBuf, DevError> {
     let names: Vec<String> = host_names.iter().map(|name| (*name).to_owned()).collect();
-    DevHome::new(directory, &names, now).prepare()
+    DevHome::new(directory, &names, Clock::manual(now)).prepare()
 }
 
 /// Path, mode and content of every file.
@@ -117,6 +119,20 @@ fn the_server_certificate_is_renewed_when_it_no_longer_serves() {
     prepare(directory.path(), &["new.example"], late).expect("late");
     assert_ne!(server(), second, "it was about to expire");
     assert_eq!(ca(), first_ca, "clients trust the same CA throughout");
+}
+
+#[test]
+fn a_server_certificate_of_the_operators_own_is_left_alone() {
+    let directory = tempfile::tempdir().expect("directory");
+    prepare(directory.path(), &[], now()).expect("first");
+    let own = Issuer::create("the operator's own CA", now(), CA_LIFETIME).expect("a CA").issue_server(&["hub.example"], now());
+    let own = own.expect("a certificate");
+    fs::write(directory.path().join("trust/server.key"), own.key_pem.as_bytes()).expect("written");
+    fs::write(directory.path().join("trust/server.pem"), &own.chain_pem).expect("written");
+    let before = files(directory.path());
+    let late = now().saturating_add(Duration::from_secs(800 * 86_400));
+    prepare(directory.path(), &["new.example"], late).expect("late, and with another name");
+    assert_eq!(files(directory.path()), before);
 }
 
 #[test]

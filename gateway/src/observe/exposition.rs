@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use certs::server_identity::ServerIdentity;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -31,9 +32,23 @@ const CONNECTIONS_MAX: usize = 64;
 /// From one request's end to the next one's complete header.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is looked at for scrapers.
+#[derive(Debug, Clone)]
+struct Observed {
+    hub: Arc<Hub>,
+    certificate: ServerIdentity,
+}
+
+impl Observed {
+    fn report(&self) -> Report {
+        Report::of(&self.hub, &self.certificate)
+    }
+}
+
 /// Serves scrapers on `listener` for as long as it is polled.
-pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>) {
-    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(health)).with_state(hub);
+pub(crate) async fn serve(listener: TcpListener, hub: Arc<Hub>, certificate: ServerIdentity) {
+    let observed = Observed { hub, certificate };
+    let router = Router::new().route("/metrics", get(metrics)).route("/healthz", get(health)).with_state(observed);
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
         match listener.accept().await {
@@ -60,36 +75,37 @@ async fn answer(socket: TcpStream, router: Router) {
     }
 }
 
-async fn health(State(hub): State<Arc<Hub>>) -> Response {
-    let report = Report::of(&hub);
+async fn health(State(observed): State<Observed>) -> Response {
+    let report = observed.report();
     let status = if report.is_available() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(report)).into_response()
 }
 
-async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
-    match exposition(hub) {
+async fn metrics(State(observed): State<Observed>) -> Response {
+    match exposition(observed) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(Error) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 /// What the hub counts, then what its parts count, read now.
-fn exposition(hub: Arc<Hub>) -> Result<String, Error> {
+fn exposition(observed: Observed) -> Result<String, Error> {
     let mut text = String::new();
-    hub.metrics.encode(&mut text)?;
+    observed.hub.metrics.encode(&mut text)?;
     let mut sampled = Registry::with_prefix("isthmus");
-    sampled.register_collector(Box::new(Sample(hub)));
+    sampled.register_collector(Box::new(Sample(observed)));
     encode_registry(&mut text, &sampled)?;
     encode_eof(&mut text)?;
     Ok(text)
 }
 
 #[derive(Debug)]
-struct Sample(Arc<Hub>);
+struct Sample(Observed);
 
 impl Collector for Sample {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let log = self.0.log.statistics();
+        let Observed { hub, certificate } = &self.0;
+        let log = hub.log.statistics();
         let counters = [
             ("log_groups", "Commit groups made durable", log.groups),
             ("log_syncs", "Syncs of the event log", log.syncs),
@@ -111,9 +127,14 @@ impl Collector for Sample {
         let gauges = [
             ("log_staged_bytes", "Bytes accepted and not yet durable", log.staged_bytes as i64),
             ("log_segments_unsealed", "Full segments that wait to be sealed", log.segments_unsealed as i64),
-            ("files_bytes", "Bytes that files of devices take, partial ones included", self.0.files.bytes_used() as i64),
-            ("identities_connected", "Devices and modules connected", self.0.presence.connected_count() as i64),
-            ("healthy", "1 while /healthz answers 200", i64::from(Report::of(&self.0).is_available())),
+            ("files_bytes", "Bytes that files of devices take, partial ones included", hub.files.bytes_used() as i64),
+            ("identities_connected", "Devices and modules connected", hub.presence.connected_count() as i64),
+            ("healthy", "1 while /healthz answers 200", i64::from(self.0.report().is_available())),
+            (
+                "server_certificate_not_after_seconds",
+                "When the server's certificate, or one above it, ends, in seconds since 1970",
+                certificate.not_after().as_seconds(),
+            ),
         ];
         for (name, help, value) in gauges {
             let gauge = ConstGauge::new(value);

@@ -1,6 +1,8 @@
 //! Whether the hub keeps its promises now.
 
+use certs::server_identity::ServerIdentity;
 use event_log::Health;
+use model::Timestamp;
 use serde::Serialize;
 
 use crate::hub::Hub;
@@ -20,7 +22,7 @@ pub(crate) struct Report {
 pub(crate) enum Status {
     /// Everything works.
     Ok,
-    /// Everything is accepted, but something stored has been lost.
+    /// Everything is accepted, but something stored has been lost, or clients may not come.
     Degraded,
     /// Something is not accepted.
     Unavailable,
@@ -29,7 +31,7 @@ pub(crate) enum Status {
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Reason {
-    /// The part: `event_log`, `twins`, `hub`.
+    /// The part: `event_log`, `twins`, `server_certificate`, `hub`.
     pub(crate) part: &'static str,
     /// What is the matter with it.
     pub(crate) reason: String,
@@ -39,11 +41,12 @@ pub(crate) struct Reason {
 
 impl Report {
     /// Asks every part of the hub.
-    pub(crate) fn of(hub: &Hub) -> Self {
+    pub(crate) fn of(hub: &Hub, certificate: &ServerIdentity) -> Self {
         let log = log_reason(&hub.log.health());
         let twins = hub.twins.health().err().map(|error| Reason::new("twins", Status::Unavailable, error.to_string()));
+        let certificate = certificate_reason(certificate.not_after(), hub.clock.now());
         let draining = hub.drain.is_draining().then(|| Reason::new("hub", Status::Unavailable, "the hub is stopping".to_owned()));
-        Self::from_reasons([log, twins, draining].into_iter().flatten().collect())
+        Self::from_reasons([log, twins, certificate, draining].into_iter().flatten().collect())
     }
 
     /// Whether a load balancer may send clients here.
@@ -81,9 +84,25 @@ fn log_reason(health: &Health) -> Option<Reason> {
     }
 }
 
+/// Connections that exist go on, as do clients that know no time.
+fn certificate_reason(not_after: Timestamp, now: Timestamp) -> Option<Reason> {
+    let reason = || Reason::new("server_certificate", Status::Degraded, format!("clients refuse it since it ended at {not_after}"));
+    (now > not_after).then(reason)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_certificate_that_has_ended_degrades_the_hub_and_no_earlier() {
+        let end = Timestamp::from_milliseconds(1_000);
+        assert_eq!(certificate_reason(end, end), None);
+        let reason = certificate_reason(end, Timestamp::from_milliseconds(1_001)).expect("a reason");
+        assert!(reason.reason.contains("1970-01-01T00:00:01Z"), "{reason:?}");
+        let report = Report::from_reasons(vec![reason]);
+        assert_eq!((report.status, report.is_available()), (Status::Degraded, true));
+    }
 
     #[test]
     fn the_worst_part_decides_and_every_reason_is_told() {

@@ -69,6 +69,8 @@ struct Instruments {
     files_stored: Counter,
     file_received_bytes: Counter,
     file_uploads_ended: Family<OutcomeLabel, Counter>,
+    server_certificate_renewals: Counter,
+    server_certificate_refusals: Counter,
     panics: Counter,
 }
 
@@ -217,6 +219,16 @@ impl Metrics {
         self.0.file_uploads_ended.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
+    /// New connections see another server certificate than before.
+    pub(crate) fn server_certificate_renewed(&self) {
+        self.0.server_certificate_renewals.inc();
+    }
+
+    /// Another server certificate was found, and is none to be shown.
+    pub(crate) fn server_certificate_refused(&self) {
+        self.0.server_certificate_refusals.inc();
+    }
+
     /// A task ended by a panic, which is a defect of ours.
     pub(crate) fn panicked(&self) {
         self.0.panics.inc();
@@ -255,6 +267,10 @@ impl Instruments {
             files_stored: family.add("files_stored", "Files of devices put in their place"),
             file_received_bytes: family.add("file_received_bytes", "Bytes of files and their blocks received"),
             file_uploads_ended: family.add("file_uploads_ended", "Uploads whose end their device told, by outcome"),
+            server_certificate_renewals: family
+                .add("server_certificate_renewals", "Server certificates that took the place of the one before"),
+            server_certificate_refusals: family
+                .add("server_certificate_refusals", "Server certificates found in the files and not shown; the old one stayed"),
             panics: family.add("panics", "Tasks that ended by a panic; each is a defect"),
             registry,
         }
