@@ -21,13 +21,14 @@ use crate::support::hub::HubProcess;
 use crate::support::packets::{connect, publish, telemetry_topic};
 
 /// A scripted client behind a WebSocket.
-struct WebDevice {
+pub(crate) struct WebSocketDevice {
     socket: WebSocketStream<TlsStream<TcpStream>>,
     input: BytesMut,
 }
 
-impl WebDevice {
-    async fn dial(hub: &HubProcess, certificate: &CertifiedKeyPem) -> Self {
+impl WebSocketDevice {
+    /// Shakes hands and upgrades.
+    pub(crate) async fn dial(hub: &HubProcess, certificate: &CertifiedKeyPem) -> Self {
         let address = hub.ports().https;
         let tls = client_tls(&hub.server_ca_pem(), Some(certificate));
         let stream = TcpStream::connect(address).await.expect("a socket");
@@ -40,14 +41,15 @@ impl WebDevice {
         Self { socket, input: BytesMut::new() }
     }
 
-    async fn send(&mut self, packet: &Packet) {
+    /// Sends a packet.
+    pub(crate) async fn send(&mut self, packet: &Packet) {
         let mut bytes = BytesMut::new();
         encode(packet, Version::V311, &mut bytes).expect("a packet that can be written");
         let _ = self.socket.send(Message::Binary(bytes.freeze())).await;
     }
 
     /// The next packet; `None` when the hub has closed.
-    async fn receive(&mut self) -> Option<Packet> {
+    pub(crate) async fn receive(&mut self) -> Option<Packet> {
         loop {
             let decoded = decode(&mut self.input, Version::V311, Sender::Server, &DecodeLimits::default());
             if let Some(packet) = decoded.expect("the hub sends no malformed packet") {
@@ -61,7 +63,8 @@ impl WebDevice {
         }
     }
 
-    async fn introduce(&mut self, login: Connect) -> u8 {
+    /// Sends CONNECT; gives the return code.
+    pub(crate) async fn introduce(&mut self, login: Connect) -> u8 {
         self.send(&Packet::Connect(Box::new(login))).await;
         match self.receive().await {
             Some(Packet::ConnAck(answer)) => return_code(&answer),
@@ -75,7 +78,7 @@ async fn telemetry_is_taken_and_foreign_topics_end_the_connection() {
     let hub = HubProcess::start();
     let service = hub.service();
     service.register("dev-1").await;
-    let mut device = WebDevice::dial(&hub, &hub.device_ca().issue("dev-1")).await;
+    let mut device = WebSocketDevice::dial(&hub, &hub.device_ca().issue("dev-1")).await;
     assert_eq!(device.introduce(connect(Version::V311, "dev-1")).await, 0);
     device.send(&Packet::Publish(publish(&telemetry_topic("dev-1"), Some(1), "over WebSocket"))).await;
     assert!(matches!(device.receive().await, Some(Packet::PubAck(ack)) if ack.packet_id.get() == 1));
@@ -94,7 +97,7 @@ async fn the_certificate_of_another_device_is_refused() {
         service.register(device).await;
     }
     let before = Facts::of(&service, &["dev-1", "dev-2"]).await;
-    let mut device = WebDevice::dial(&hub, &hub.device_ca().issue("dev-1")).await;
+    let mut device = WebSocketDevice::dial(&hub, &hub.device_ca().issue("dev-1")).await;
     assert_eq!(device.introduce(connect(Version::V311, "dev-2")).await, 5);
     assert_eq!(device.receive().await, None);
     assert_eq!(hub.logged(&["refused a device", "other_identity"]), 1);
