@@ -15,7 +15,7 @@ use crate::identity_table::{DeviceStatistics, IdentityTable, Note};
 use crate::store::{self, Agenda, ConnectionError, QueueBounds, Readers, Stop, Writer};
 
 /// How often what was seen of connections is written.
-const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(10);
+const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(30);
 /// Identities whose facts are written in one operation, so that others get between.
 const SEEN_WRITE_BATCH: usize = 500;
 
@@ -152,7 +152,8 @@ impl Twins {
     /// Notes a connection that keeps a session. Each is to be followed by one
     /// [`Twins::note_disconnected`]; the identity shows as connected while one is open.
     ///
-    /// Notes are seen by reads at once and written within seconds; a crash may lose the last.
+    /// Notes are seen by reads at once and written within half a minute, and when the store is
+    /// closed; a crash may lose the last.
     pub fn note_connected(&self, identity: &Identity, at: Timestamp) {
         self.inner.table.note(identity, Note::Connected, at);
     }

@@ -12,12 +12,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use certs::judge::{AuthGrant, ClaimedIdentity, Evidence};
 use event_log::Origin;
-use model::Identity;
+use model::{Identity, Timestamp};
 
 use super::reason;
 use crate::https::{Refusal, Target};
 use crate::hub::Hub;
 use crate::listener::Peer;
+use crate::presence::ACTIVITY_INTERVAL;
 use crate::telemetry::TelemetrySender;
 
 /// What a connection remembers of its last request.
@@ -30,6 +31,8 @@ struct Remembered {
     /// The token; nothing where it was the certificate, which a connection cannot change.
     token: Option<HeaderValue>,
     grant: Arc<AuthGrant>,
+    /// When activity under this grant was last noted.
+    noted: Timestamp,
     /// Ready to send under this grant, unless a request is just using it.
     sender: Option<TelemetrySender>,
 }
@@ -52,6 +55,15 @@ impl Admitted {
     /// The refusal that says no.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.grant.is_current(self.hub.clock.now()) { Ok(()) } else { Err(reason::grant_ended()) }
+    }
+
+    /// For the registry's last activity time: to be called again when something is handed over after
+    /// a wait.
+    pub(super) fn note_activity(&self) {
+        let now = self.hub.clock.now();
+        if self.memory.has_news(&self.grant, now) {
+            self.hub.twins.note_activity(self.identity(), now);
+        }
     }
 
     /// A sender of the identity's messages, the connection's own if it is free.
@@ -93,7 +105,9 @@ impl<S: Sync> FromRequestParts<S> for Admitted {
                 memory.remember(claim.identity, token.cloned(), grant)
             }
         };
-        Ok(Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) })
+        let admitted = Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) };
+        admitted.note_activity();
+        Ok(admitted)
     }
 }
 
@@ -116,8 +130,19 @@ impl Memory {
 
     fn remember(&self, identity: Identity, token: Option<HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
         let grant = Arc::new(grant);
-        *self.lock() = Some(Remembered { identity, token, grant: Arc::clone(&grant), sender: None });
+        *self.lock() = Some(Remembered { identity, token, grant: Arc::clone(&grant), noted: Timestamp::NEVER, sender: None });
         grant
+    }
+
+    /// Whether activity under `grant` is to be noted, which is then taken as done.
+    fn has_news(&self, grant: &Arc<AuthGrant>, now: Timestamp) -> bool {
+        let mut remembered = self.lock();
+        let Some(remembered) = remembered.as_mut().filter(|remembered| Arc::ptr_eq(&remembered.grant, grant)) else { return true };
+        let is_news = now.saturating_since(remembered.noted) >= ACTIVITY_INTERVAL;
+        if is_news {
+            remembered.noted = now;
+        }
+        is_news
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Remembered>> {

@@ -72,6 +72,7 @@ pub(super) async fn next(admitted: Admitted, Wait(wait): Wait) -> Answer {
 }
 
 fn handed_over(admitted: &Admitted, call: DeviceCall) -> Answer {
+    admitted.note_activity();
     let polls = admitted.hub.presence.polls();
     let id = match polls.expect_answer(admitted.identity(), call.answer) {
         Ok(id) => id,
