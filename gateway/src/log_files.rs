@@ -35,7 +35,7 @@ pub(crate) enum LookError {
     #[error(transparent)]
     Inspect(#[from] InspectError),
     /// No event hub has the name that was given.
-    #[error("there is no event hub {name} in {}, but {known}", database.display())]
+    #[error("there is no event hub {name} in {}; it has {known}", database.display())]
     UnknownHub {
         /// The name.
         name: EventHubName,

@@ -138,7 +138,7 @@ async fn event_hubs_have_their_names_where_the_database_lies_beside_the_log() {
     assert_eq!((&report["partitions"][0]["hub"], &report["partitions"][0]["hubName"]), (&1.into(), &"events".into()));
     let (refused, out, _) = run_line("isthmus log dump DIR --hub audit", directory.path());
     let text = refused.expect_err("no such hub").to_string();
-    assert!(text.contains("there is no event hub audit in ") && text.ends_with("hub.db, but events") && out.is_empty(), "{text}");
+    assert!(text.contains("there is no event hub audit in ") && text.ends_with("hub.db; it has events") && out.is_empty(), "{text}");
     assert_eq!(files(directory.path()), before, "nothing was made");
 }
 
