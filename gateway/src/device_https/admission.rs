@@ -10,12 +10,13 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderValue};
 use certs::judge::{AuthGrant, ClaimedIdentity, Evidence};
 use event_log::Origin as Producer;
-use model::Identity;
+use model::{Identity, Timestamp};
 
 use super::reason;
 use crate::https::{Origin, Refusal, RequestPath};
 use crate::hub::Hub;
 use crate::listener::Peer;
+use crate::presence::ACTIVITY_INTERVAL;
 use crate::telemetry::TelemetrySender;
 
 /// What a connection remembers of its last request.
@@ -29,6 +30,8 @@ struct Remembered {
     /// The token; nothing where it was the certificate, which a connection cannot change.
     token: Option<HeaderValue>,
     grant: Arc<AuthGrant>,
+    /// When activity under this grant was last noted.
+    noted: Timestamp,
     /// Ready to send under this grant, unless a request is just using it.
     sender: Option<Box<TelemetrySender>>,
 }
@@ -47,9 +50,8 @@ impl Admitted {
     /// The refusal that says no, or that the path names nobody.
     pub(super) fn of(origin: &Origin, path: &RequestPath, headers: &HeaderMap) -> Result<Self, Refusal> {
         let Origin { hub, peer, memory } = origin;
-        let token = headers.get(AUTHORIZATION);
-        let remembered = memory.recall(path, token).filter(|grant| grant.is_current(hub.clock.now()));
-        let grant = match remembered {
+        let (token, now) = (headers.get(AUTHORIZATION), hub.clock.now());
+        let grant = match memory.recall(path, token).filter(|grant| grant.is_current(now)) {
             Some(grant) => grant,
             None => {
                 let identity = path.identity().map_err(reason::path_refused)?;
@@ -59,7 +61,9 @@ impl Admitted {
                 memory.remember(path, token.cloned(), grant)
             }
         };
-        Ok(Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) })
+        let admitted = Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) };
+        admitted.note_activity(now);
+        Ok(admitted)
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -72,6 +76,14 @@ impl Admitted {
     /// The refusal that says no.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.grant.is_current(self.hub.clock.now()) { Ok(()) } else { Err(reason::grant_ended()) }
+    }
+
+    /// For the registry's last activity time: to be called again when something is handed over after
+    /// a wait.
+    pub(super) fn note_activity(&self, now: Timestamp) {
+        if self.memory.has_news(&self.grant, now) {
+            self.hub.twins.note_activity(self.identity(), now);
+        }
     }
 
     /// A sender of the identity's messages, the connection's own if it is free.
@@ -112,8 +124,20 @@ impl Memory {
 
     fn remember(&self, path: &RequestPath, token: Option<HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
         let grant = Arc::new(grant);
-        *self.lock() = Some(Remembered { path: path.identity_part().to_owned(), token, grant: Arc::clone(&grant), sender: None });
+        let path = path.identity_part().to_owned();
+        *self.lock() = Some(Remembered { path, token, grant: Arc::clone(&grant), noted: Timestamp::NEVER, sender: None });
         grant
+    }
+
+    /// Whether activity under `grant` is to be noted, which is then taken as done.
+    fn has_news(&self, grant: &Arc<AuthGrant>, now: Timestamp) -> bool {
+        let mut remembered = self.lock();
+        let Some(remembered) = remembered.as_mut().filter(|remembered| Arc::ptr_eq(&remembered.grant, grant)) else { return true };
+        let is_news = now.saturating_since(remembered.noted) >= ACTIVITY_INTERVAL;
+        if is_news {
+            remembered.noted = now;
+        }
+        is_news
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Remembered>> {

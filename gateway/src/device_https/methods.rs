@@ -70,6 +70,7 @@ pub(super) async fn next(admitted: &Admitted, wait: Duration) -> Answer {
 }
 
 fn handed_over(admitted: &Admitted, call: DeviceCall) -> Answer {
+    admitted.note_activity(admitted.hub.clock.now());
     let polls = admitted.hub.presence.polls();
     let id = match polls.expect_answer(admitted.identity(), call.answer) {
         Ok(id) => id,

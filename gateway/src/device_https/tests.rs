@@ -2,6 +2,7 @@
 
 use crate::https::test_hub::{Answered, Ask, TestHub};
 
+mod activity;
 mod admission;
 mod devicebound;
 mod events;
