@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use event_log::Selection;
-use model::{EventHubId, PartitionId, SequenceNumber};
+use model::partition::InvalidEventHubName;
+use model::{EventHubId, EventHubName, PartitionId, SequenceNumber};
 use thiserror::Error;
 
 use crate::listener::address::{InvalidListenAddress, Listen, ListenerName, NotBuiltYet, UnknownListener};
@@ -102,9 +103,9 @@ pub(crate) struct LogDumpArguments {
     /// Which log, shown how.
     #[command(flatten)]
     pub(crate) log: LogArguments,
-    /// Only the event hub with this number
-    #[arg(long, value_name = "ID")]
-    pub(crate) hub: Option<u32>,
+    /// Only the event hub with this name, which needs the database beside the log, or with this number
+    #[arg(long, value_name = "NAME|NUMBER")]
+    pub(crate) hub: Option<WhichHub>,
     /// Only partitions with this number
     #[arg(long, value_name = "N")]
     pub(crate) partition: Option<u32>,
@@ -114,9 +115,26 @@ pub(crate) struct LogDumpArguments {
 }
 
 impl LogDumpArguments {
-    /// Which events are asked for.
-    pub(crate) fn selection(&self) -> Selection {
-        Selection { hub: self.hub.map(EventHubId), partition: self.partition.map(PartitionId), from: self.from.map(SequenceNumber) }
+    /// Which events are asked for, once it is known which number the event hub has.
+    pub(crate) fn selection(&self, hub: Option<EventHubId>) -> Selection {
+        Selection { hub, partition: self.partition.map(PartitionId), from: self.from.map(SequenceNumber) }
+    }
+}
+
+/// An event hub as a command line names it. What can be a number is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WhichHub {
+    /// By the number under which the log has it.
+    Number(EventHubId),
+    /// By its name.
+    Name(EventHubName),
+}
+
+impl FromStr for WhichHub {
+    type Err = InvalidEventHubName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventHubName> {
+        text.parse().map_or_else(|_| text.parse().map(Self::Name), |number| Ok(Self::Number(EventHubId(number))))
     }
 }
 
@@ -235,6 +253,8 @@ mod tests {
         check("isthmus check --config f", Ok(()));
         check("isthmus log verify d --output json", Ok(()));
         check("isthmus log dump d --hub 1 --partition 3 --from 17 -o json", Ok(()));
+        check("isthmus log dump d --hub audit", Ok(()));
+        check("isthmus log dump d --hub au/dit", Err("is not an event hub name"));
         check("isthmus log dump d --from yesterday", Err("--from"));
         check("isthmus log verify", Err("DIR"));
         check("isthmus dev --data-dir d --listen kafka=off --listen kafka=127.0.0.1:0", Ok(()));

@@ -46,7 +46,7 @@ const CLIENT_REQUEST_ID_BYTES_MAX: usize = 1024;
 /// Answers a request that is on a file of the container; `None` when the path is none of those.
 pub(crate) async fn answer(request: Request) -> Option<Response> {
     let hub = request.extensions().get::<Arc<Hub>>().cloned()?;
-    let (path, peer) = (request.extensions().get::<Arc<RequestPath>>().cloned()?, request.extensions().get::<Arc<Peer>>().cloned()?);
+    let (path, peer) = (request.extensions().get::<RequestPath>().cloned()?, request.extensions().get::<Arc<Peer>>().cloned()?);
     let (container, rest) = path.as_str().strip_prefix('/')?.split_once('/')?;
     let own = hub.files.settings().container.clone();
     if container != own.as_str() {

@@ -1,19 +1,14 @@
 //! Devices and modules over HTTPS (`iot-hub-wire` §2): they send messages, fetch and settle
 //! commands, and — ours — wait for both commands and direct methods without polling in a hurry.
 //!
-//! | request | file |
-//! | --- | --- |
-//! | `POST …/messages/events` | [`events`]: one message or a batch, 204 once it is on disk |
-//! | `GET …/messages/devicebound[?wait=s]`, `DELETE`, `POST …/abandon` | [`devicebound`] |
-//! | `POST …/files`, `POST …/files/notifications[/{id}]` | [`files`]: an upload begun and ended |
-//! | `GET …/methods[?wait=s]`, `POST …/methods/{rid}?s=status` | [`methods`], ours |
-//!
-//! each below `/devices/{d}` or `/devices/{d}/modules/{m}`. Whoever asks is judged by [`admission`]
-//! before anything of a body is read; [`long_poll`] ends waits; [`message_headers`] is the one
-//! place that knows how properties stand in headers; [`reason`] alone chooses codes.
+//! [`answer`] is the table of operations. Whoever asks is judged by [`admission`] before anything
+//! of a body is read; [`long_poll`] ends waits; [`message_headers`] is the one place that knows how
+//! properties stand in headers; [`reason`] alone chooses codes.
 
-use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::extract::Request;
+use axum::http::Method;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
 
 mod admission;
 mod batch;
@@ -25,31 +20,46 @@ mod long_poll;
 mod message_headers;
 mod methods;
 mod reason;
+mod resource;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use admission::Memory;
+pub(crate) use resource::Resource;
 
-/// Every operation, under paths whose fixed segments stand in lower case.
-pub(crate) fn routes() -> Router {
-    let operations: [(&str, MethodRouter); 5] = [
-        ("/messages/events", post(events::send)),
+use admission::Admitted;
+
+use crate::https::{Answer, CameBy, LockTimeout, Origin, RequestBody, RequestPath};
+use crate::operator::Parameters;
+
+/// Answers a request of a device or module on `resource`, which is the one at `path`.
+pub(crate) async fn answer<B: RequestBody>(resource: Resource, origin: &Origin, path: &RequestPath, request: Request<B>) -> Response {
+    let (parts, body) = request.into_parts();
+    if !resource.methods().contains(&parts.method) {
+        return reason::method_not_allowed(resource);
+    }
+    operate(resource, origin, path, &parts, body).await.into_response()
+}
+
+/// Messages come by the thousand, so the room that the others need is made where they are asked for.
+async fn operate<B: RequestBody>(resource: Resource, origin: &Origin, path: &RequestPath, parts: &Parts, body: B) -> Answer {
+    let admitted = Admitted::of(origin, path, &parts.headers)?;
+    let parameters = || Parameters::within(&parts.uri);
+    let came_by = || CameBy::of(&origin.hub, &origin.peer, parts);
+    match resource {
+        Resource::Events => events::send(&admitted, &parts.headers, body).await,
+        Resource::Commands if parts.method == Method::GET => {
+            let (wait, lock_timeout) = (long_poll::wait(&parameters()?)?, LockTimeout::of(&parts.headers)?);
+            Box::pin(devicebound::receive(&admitted, wait, lock_timeout)).await
+        }
         // A lock that is missing is refused as a wrong one is.
-        ("/messages/devicebound", get(devicebound::receive).delete(devicebound::complete_or_reject)),
-        ("/messages/devicebound/{lock}", delete(devicebound::complete_or_reject)),
-        ("/messages/devicebound/{lock}/abandon", post(devicebound::abandon)),
-        ("/methods", get(methods::next)),
-    ];
-    let answers = [("/methods/{rid}", post(methods::answer))];
-    let files = [
-        ("/files", post(files::begin)),
-        ("/files/notifications", post(files::end)),
-        ("/files/notifications/{id}", post(files::end_in_path)),
-    ];
-    operations.into_iter().chain(answers).chain(files).fold(Router::new(), |router, (path, operation)| {
-        router
-            .route(&format!("/devices/{{device}}{path}"), operation.clone())
-            .route(&format!("/devices/{{device}}/modules/{{module}}{path}"), operation)
-    })
+        Resource::Commands | Resource::Command => Box::pin(devicebound::complete_or_reject(&admitted, path, &parameters()?)).await,
+        Resource::AbandonedCommand => Box::pin(devicebound::abandon(&admitted, path)).await,
+        Resource::Methods => Box::pin(methods::next(&admitted, long_poll::wait(&parameters()?)?)).await,
+        Resource::Call => Box::pin(methods::answer(&admitted, path, &parameters()?, body)).await,
+        Resource::Files => Box::pin(files::begin(&admitted, came_by(), body)).await,
+        Resource::EndedUploads => Box::pin(files::end(&admitted, came_by(), body)).await,
+        Resource::EndedUpload => Box::pin(files::end_in_path(&admitted, came_by(), path, body)).await,
+    }
 }

@@ -10,7 +10,7 @@ mod read;
 mod write;
 
 pub(crate) use read::event_item;
-pub(crate) use write::{EncodedProperties, SenderHeaders, receipt_headers};
+pub(crate) use write::{EncodedProperties, SenderHeaders, write_receipt};
 
 /// The device that sent the message.
 const DEVICE_ID: &str = "iothub-connection-device-id";

@@ -1,9 +1,9 @@
 //! HTTPS: one connection that carries requests of devices and of the service API, or one that
 //! becomes a WebSocket and from then on is MQTT's.
 //!
-//! [`serve`] drives the connection, `exchange` carries one request from its head to its answer,
-//! `router` knows which paths there are. What an operation means is the business of
-//! [`crate::device_https`] and [`crate::operator`].
+//! [`serve`] drives the connection, `exchange` carries one request from its head to its answer.
+//! What an operation means is the business of [`crate::device_https`], which knows its own paths,
+//! and [`crate::operator`], whose paths `router` knows.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) mod test_hub;
 mod tests;
 
 pub(crate) use authority::CameBy;
-pub(crate) use body::{Json, Payload};
+pub(crate) use body::{Json, Payload, RequestBody, received, received_json};
 pub(crate) use exchange::{Origin, span};
 pub(crate) use lock_timeout::LockTimeout;
 pub(crate) use path::{RequestPath, Target};

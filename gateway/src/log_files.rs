@@ -1,8 +1,8 @@
 //! `isthmus log`: looks into the files of an event log that no hub has open, and changes nothing.
-//!
-//! Names of event hubs are in the database, which this leaves alone: hubs appear by number.
+//! Event hubs have their names where the database lies beside the log.
 
 mod dump;
+mod names;
 mod verify;
 
 use std::io;
@@ -10,7 +10,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use event_log::{InspectError, InspectedBatch, LogReport, ReadOnlyDisk, Selection, inspect};
+use model::EventHubName;
+use thiserror::Error;
 
+use self::names::HubNames;
 use crate::args::{LogCommand, OutputFormat};
 
 /// Where in a data directory the log is.
@@ -25,24 +28,51 @@ pub(crate) enum Verdict {
     Damaged,
 }
 
+/// Why a log is not looked into.
+#[derive(Debug, Error)]
+pub(crate) enum LookError {
+    /// There is none, a hub has it open, or a file cannot be read.
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    /// No event hub has the name that was given.
+    #[error("there is no event hub {name} in {}; it has {known}", database.display())]
+    UnknownHub {
+        /// The name.
+        name: EventHubName,
+        /// Where it was looked for.
+        database: PathBuf,
+        /// Those there are.
+        known: String,
+    },
+    /// A name was given where there are numbers alone.
+    #[error("without a database beside the log nobody knows which event hub is {name}; give its number, which `isthmus log verify` shows")]
+    NoNames {
+        /// The name.
+        name: EventHubName,
+    },
+}
+
 /// Runs the command; what was asked for goes to `out`, what is wrong with it to `faults`.
 ///
 /// # Errors
-/// There is no log, a hub has it open, or a file cannot be read.
-pub(crate) fn run(command: &LogCommand, out: &mut dyn io::Write, faults: &mut dyn io::Write) -> Result<Verdict, InspectError> {
+/// [`LookError`]
+pub(crate) fn run(command: &LogCommand, out: &mut dyn io::Write, faults: &mut dyn io::Write) -> Result<Verdict, LookError> {
     match command {
         LogCommand::Verify(verify) => {
+            let names = HubNames::beside(&verify.log.directory, faults);
             let report = look(&verify.log.directory, Selection::default(), &mut |_| ControlFlow::Continue(()))?;
             // Nobody is left to tell when the report cannot be printed; the exit code still does.
             let _ = match verify.log.output {
-                OutputFormat::Text => verify::write_text(&report, out),
-                OutputFormat::Json => verify::write_json(&report, out),
+                OutputFormat::Text => verify::write_text(&report, &names, out),
+                OutputFormat::Json => verify::write_json(&report, &names, out),
             };
             Ok(verdict(&report))
         }
         LogCommand::Dump(dump) => {
-            let mut dumper = dump::Dumper::new(dump.log.output, out);
-            let report = look(&dump.log.directory, dump.selection(), &mut |found| dumper.show(&found))?;
+            let names = HubNames::beside(&dump.log.directory, faults);
+            let hub = dump.hub.as_ref().map(|which| names.number(which)).transpose()?;
+            let mut dumper = dump::Dumper::new(dump.log.output, &names, out);
+            let report = look(&dump.log.directory, dump.selection(hub), &mut |found| dumper.show(&found))?;
             let is_decoded = dumper.finish(&report, faults);
             Ok(if is_decoded { verdict(&report) } else { Verdict::Damaged })
         }

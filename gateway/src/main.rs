@@ -51,7 +51,7 @@ use model::Clock;
 
 use crate::args::{Arguments, CheckArguments, Command, LogCommand, LogFormat};
 use crate::config::ConfigError;
-use crate::log_files::Verdict;
+use crate::log_files::{LookError, Verdict};
 use crate::serve::{StartError, Stop};
 
 /// A wrong command line, or a configuration with faults (`EX_USAGE`).
@@ -105,8 +105,10 @@ fn look_into_log(command: &LogCommand) -> ExitCode {
         Err(error) => {
             eprintln!("isthmus: {}", with_causes(&error));
             match error {
-                InspectError::InUse { .. } | InspectError::NoLog { .. } => ExitCode::from(EXIT_USAGE),
-                InspectError::File(_) => ExitCode::from(EXIT_FAILURE),
+                LookError::Inspect(InspectError::InUse { .. } | InspectError::NoLog { .. })
+                | LookError::UnknownHub { .. }
+                | LookError::NoNames { .. } => ExitCode::from(EXIT_USAGE),
+                LookError::Inspect(InspectError::File(_)) => ExitCode::from(EXIT_FAILURE),
             }
         }
     }

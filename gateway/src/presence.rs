@@ -25,6 +25,8 @@ mod polls;
 
 pub(crate) use polls::{CallId, NextCall, Polls, TooManyPolls, Wanted};
 
+/// How often the activity of a busy device is noted for the registry, which need not know it exactly.
+pub(crate) const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 /// Method calls and desired changes waiting for one connection's task.
 const SIGNALS_MAX: usize = 64;
 /// How long a new connection waits for the one it replaces to leave.

@@ -16,7 +16,7 @@ use model::{EventHubId, MessageProperties, PartitionId, Timestamp};
 use routes::{Endpoint, RouteTable, Source};
 use thiserror::Error;
 
-use crate::event_codec::{EncodedProperties, SenderHeaders, receipt_headers};
+use crate::event_codec::{EncodedProperties, SenderHeaders, write_receipt};
 use crate::event_hubs::EventHubs;
 
 /// Routes messages into the buffer. Cheap to clone.
@@ -114,7 +114,7 @@ impl TelemetrySender {
         if self.received != received {
             self.received = received;
             self.batch.set_timestamp_base(received);
-            self.receipt = receipt_headers(received);
+            write_receipt(&mut self.receipt, received);
         }
         self.batch.push(Record {
             timestamp: received,

@@ -98,6 +98,21 @@ pub(crate) enum Noun {
     Ca(CaVerb),
 }
 
+impl Noun {
+    /// Where the things are listed that a command may look for in vain; devices and modules have
+    /// errors of their own.
+    pub(crate) fn listing(&self) -> Option<&'static str> {
+        match self {
+            Self::Hub(HubVerb::Policy(_)) => Some("`hubctl hub policy list NAME` shows the policies of an event hub"),
+            Self::Hub(_) | Self::Event(_) => Some("`hubctl hub list` shows the event hubs there are"),
+            Self::File(_) => Some("`hubctl file list` shows the files there are"),
+            Self::Command(_) => Some("`hubctl command dead-letters DEVICE` shows the dead letters there are"),
+            Self::Ca(_) => Some("`hubctl ca list` shows the certificate authorities there are"),
+            Self::Device(_) | Self::Module(_) | Self::Twin(_) | Self::Method(_) | Self::Cert(_) => None,
+        }
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; a duration looks like 30s, 5m or 1h"))
 }

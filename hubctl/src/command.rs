@@ -17,6 +17,7 @@ mod hub_policy;
 mod identity;
 mod method;
 mod module;
+mod registered;
 mod twin;
 
 use std::io::{Read, Write};
@@ -44,7 +45,7 @@ pub(crate) async fn run<W: Write>(arguments: Arguments, mut output: Output<W>, c
         Noun::Event(verb) => event::run(&hub()?, output, verb).await,
         Noun::File(verb) => file::run(&hub()?, output, verb).await,
         Noun::Hub(verb) => hub::run(&hub()?, output, verb).await,
-        Noun::Cert(verb) => cert::run(&options.data_directory(), output, verb, &clock),
+        Noun::Cert(verb) => cert::run(&options, output, verb, &clock).await,
         Noun::Ca(verb) => ca::run(&hub()?, output, verb).await,
     }
 }

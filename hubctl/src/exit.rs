@@ -105,14 +105,15 @@ impl Failure {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// What to do next, where we know.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
+    /// What to do next, where we know. `listing` is where the things that the command is about are
+    /// found.
+    pub(crate) fn hint(&self, listing: Option<&'static str>) -> Option<&'static str> {
         match self {
             Self::Client(ClientError::Unreachable { .. }) => {
                 Some("is the hub running? With --data-dir DIR its ports are read from DIR/ports.json; --ca names another CA to trust")
             }
             Self::Client(ClientError::Lost { .. }) => Some("the request may or may not have been carried out; look before you repeat it"),
-            Self::Client(ClientError::Refused(refusal)) => hint_for(refusal),
+            Self::Client(ClientError::Refused(refusal)) => hint_for(refusal, listing),
             Self::Client(ClientError::Unintelligible { .. }) => Some("is it an Isthmus hub, and of this version?"),
             Self::Stayed { because: Stay::NoRoom, .. } => {
                 Some("repeat this once the device has taken some of its queue; `hubctl command purge` empties it")
@@ -130,16 +131,13 @@ impl Failure {
     }
 }
 
-fn hint_for(refusal: &Refusal) -> Option<&'static str> {
+fn hint_for(refusal: &Refusal, listing: Option<&'static str>) -> Option<&'static str> {
     Some(match refusal.name.as_deref()? {
         "IotHubUnauthorized" => "check the connection string, and that the clocks agree",
         "IotHubUnauthorizedAccess" => "the policy of the connection string lacks the right; use one that has it",
         "DeviceNotFound" => "`hubctl device list` shows the devices there are",
         "ModuleNotFound" => "`hubctl module list DEVICE` shows the modules there are",
-        "ResourceNotFound" => {
-            "`hubctl hub list` shows the event hubs there are, `hubctl ca list` the certificate authorities, `hubctl file list` the files, \
-             `hubctl command dead-letters DEVICE` the dead letters"
-        }
+        "ResourceNotFound" => return listing,
         "DeviceAlreadyExists" => "`hubctl device show` shows it; `hubctl device update` changes it",
         "PreconditionFailed" => "it changed meanwhile: show it again and repeat with its new etag",
         "DeviceNotOnline" => "methods need the device connected and listening for them; `hubctl command send` queues instead",
@@ -153,14 +151,37 @@ fn hint_for(refusal: &Refusal) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::args::Arguments;
+
+    #[test]
+    fn what_is_not_found_is_looked_for_where_things_of_its_kind_are_listed() {
+        let refusal = Refusal { status: 404, name: Some("ResourceNotFound".into()), text: "no such thing".into(), body: String::new() };
+        let failure = Failure::Client(refusal.into());
+        let hint = |line: &str| failure.hint(Arguments::try_parse_from(line.split(' ')).expect(line).noun.listing());
+        assert_eq!(hint("hubctl hub show none"), Some("`hubctl hub list` shows the event hubs there are"));
+        assert_eq!(hint("hubctl event watch --hub none"), hint("hubctl hub show none"));
+        assert_eq!(hint("hubctl hub policy show events none"), Some("`hubctl hub policy list NAME` shows the policies of an event hub"));
+        assert_eq!(hint("hubctl file get uploads/d/none"), Some("`hubctl file list` shows the files there are"));
+        assert_eq!(
+            hint("hubctl command redrive d --sequence 7"),
+            Some("`hubctl command dead-letters DEVICE` shows the dead letters there are")
+        );
+        assert_eq!(
+            hint(&format!("hubctl ca show {}", "00".repeat(32))),
+            Some("`hubctl ca list` shows the certificate authorities there are")
+        );
+        assert_eq!(hint("hubctl twin show d"), None);
+    }
 
     #[test]
     fn exit_codes_tell_refused_from_usage_from_unreachable() {
         let refusal = Refusal { status: 404, name: Some("DeviceNotFound".into()), text: "no d1".into(), body: String::new() };
         let refused = Failure::Client(refusal.into());
         assert_eq!((refused.code(), refused.to_string().as_str()), (1, "DeviceNotFound (404): no d1"));
-        assert!(refused.hint().is_some_and(|hint| hint.contains("device list")));
+        assert!(refused.hint(None).is_some_and(|hint| hint.contains("device list")));
         assert_eq!(Failure::Usage("x".into()).code(), 2);
         let unreachable = ClientError::Unreachable { tried: "localhost:443".into(), reason: "connection refused".into() };
         assert_eq!(Failure::Client(unreachable).code(), 3);

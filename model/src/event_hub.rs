@@ -41,7 +41,7 @@ pub enum InvalidEventHubSetting {
         given: Duration,
     },
     /// Too few bytes.
-    #[error("a bound in bytes on what is kept is {RETENTION_BYTES_MIN} or more, not {given}")]
+    #[error("a bound on what is kept is {RETENTION_BYTES_MIN} bytes or more, not {given}")]
     RetentionBytes {
         /// The bytes given.
         given: u64,

@@ -21,6 +21,7 @@ mod mqtt5;
 mod mqtt_admission;
 mod mqtt_sessions;
 mod mqtt_violations;
+mod operator_cli;
 mod policies;
 mod regressions;
 mod revocation;

@@ -64,11 +64,11 @@ impl Default for FeedbackSettings {
 pub struct InvalidCommandSetting {
     /// The setting, as a path of field names: `feedback.lock`.
     pub setting: &'static str,
-    /// The least it may be, with its unit.
+    /// The least it may be; a time with its unit.
     pub least: String,
     /// The most it may be, with its unit.
     pub most: String,
-    /// What it is, with its unit.
+    /// What it is; a time with its unit.
     pub found: String,
 }
 
@@ -78,21 +78,26 @@ impl CommandSettings {
         let Self { queue_depth, expiry_default, delivery_count_max, lock, dead_letters_max, feedback } = self;
         let FeedbackSettings { expiry, delivery_count_max: feedback_delivery_count_max, lock: feedback_lock } = feedback;
         let faults = [
-            fault("queue_depth", queue_depth, &COMMAND_QUEUE_DEPTH),
+            fault("queue_depth", queue_depth, &COMMAND_QUEUE_DEPTH, "commands"),
             time_fault("expiry_default", *expiry_default, &COMMAND_EXPIRY),
-            fault("delivery_count_max", delivery_count_max, &COMMAND_DELIVERY_COUNT),
+            fault("delivery_count_max", delivery_count_max, &COMMAND_DELIVERY_COUNT, "deliveries"),
             time_fault("lock", *lock, &COMMAND_LOCK_TIME),
-            fault("dead_letters_max", dead_letters_max, &DEAD_LETTERS),
+            fault("dead_letters_max", dead_letters_max, &DEAD_LETTERS, "dead letters"),
             time_fault("feedback.expiry", *expiry, &COMMAND_EXPIRY),
-            fault("feedback.delivery_count_max", feedback_delivery_count_max, &COMMAND_DELIVERY_COUNT),
+            fault("feedback.delivery_count_max", feedback_delivery_count_max, &COMMAND_DELIVERY_COUNT, "deliveries"),
             time_fault("feedback.lock", *feedback_lock, &COMMAND_LOCK_TIME),
         ];
         faults.into_iter().flatten().collect()
     }
 }
 
-fn fault<T: PartialOrd + fmt::Display>(setting: &'static str, found: &T, range: &RangeInclusive<T>) -> Option<InvalidCommandSetting> {
-    let [least, most, shown] = [range.start(), range.end(), found].map(ToString::to_string);
+fn fault<T: PartialOrd + fmt::Display>(
+    setting: &'static str,
+    found: &T,
+    range: &RangeInclusive<T>,
+    unit: &str,
+) -> Option<InvalidCommandSetting> {
+    let (least, most, shown) = (range.start().to_string(), format!("{} {unit}", range.end()), found.to_string());
     (!range.contains(found)).then_some(InvalidCommandSetting { setting, least, most, found: shown })
 }
 
@@ -136,6 +141,7 @@ mod tests {
             "feedback.lock",
         ];
         assert_eq!(names, all_but_letters);
+        assert_eq!(low[0].to_string(), "queue_depth must be between 1 and 10000 commands, not 0");
         assert_eq!(low[3].to_string(), "lock must be between 5 s and 300 s, not 4.999 s");
         assert_eq!(settings(10_001, 101, 10_001, seconds(172_801), seconds(301)).faults().len(), 8);
     }

@@ -15,7 +15,7 @@ use crate::identity_table::{DeviceStatistics, IdentityTable, Note};
 use crate::store::{self, Agenda, ConnectionError, QueueBounds, Readers, Stop, Writer};
 
 /// How often what was seen of connections is written.
-const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(10);
+const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(30);
 /// Identities whose facts are written in one operation, so that others get between.
 const SEEN_WRITE_BATCH: usize = 500;
 
@@ -82,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) table: Arc<IdentityTable>,
     pub(crate) clock: Clock,
     pub(crate) settings: CommandSettings,
+    writing_seen: tokio::sync::Mutex<()>,
 }
 
 impl Twins {
@@ -105,7 +106,7 @@ impl Twins {
         let writer = Writer::start(connection, Arc::clone(&table), clock.clone(), bounds, settings.clone(), agenda);
         let writer = writer.map_err(OpenError::Thread)?;
         let readers = Readers::open(path).await.map_err(StoreError::from)?;
-        let inner = Arc::new(Inner { writer, readers, table, clock, settings });
+        let inner = Arc::new(Inner { writer, readers, table, clock, settings, writing_seen: tokio::sync::Mutex::default() });
         let twins = Self { inner };
         twins.ensure_events_hub(events_partitions).await?;
         tokio::spawn(write_seen_now_and_then(Arc::downgrade(&twins.inner)));
@@ -152,7 +153,8 @@ impl Twins {
     /// Notes a connection that keeps a session. Each is to be followed by one
     /// [`Twins::note_disconnected`]; the identity shows as connected while one is open.
     ///
-    /// Notes are seen by reads at once and written within seconds; a crash may lose the last.
+    /// Notes are seen by reads at once and written within half a minute, and when the store is
+    /// closed; a crash may lose the last.
     pub fn note_connected(&self, identity: &Identity, at: Timestamp) {
         self.inner.table.note(identity, Note::Connected, at);
     }
@@ -174,18 +176,23 @@ impl Twins {
 }
 
 impl Inner {
-    /// Writes the facts that are newer than their rows.
+    /// Writes the facts that are newer than their rows when this begins: each row once, however
+    /// busy its identity is meanwhile. Waits for one that is under way.
     async fn write_seen(&self) -> Result<(), StoreError> {
-        loop {
-            let unwritten = self.table.take_unwritten(SEEN_WRITE_BATCH);
-            if unwritten.is_empty() {
-                return Ok(());
-            }
+        let _one_at_a_time = self.writing_seen.lock().await;
+        let mut listed = self.table.take_listed();
+        while !listed.is_empty() {
+            let batch = listed.split_off(listed.len().saturating_sub(SEEN_WRITE_BATCH));
+            let unwritten = self.table.to_write(batch);
             let write = move |unit: &mut store::Unit<'_>| {
                 unwritten.iter().try_for_each(|(identity, seen)| unit.write_seen(identity, seen)).map_err(Stop::<StoreError>::from)
             };
-            self.writer.submit(0, write).await?;
+            if let Err(error) = self.writer.submit(0, write).await {
+                self.table.list_again(listed);
+                return Err(error);
+            }
         }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use model::api::ConnectionState;
 use model::{Credentials, DeviceId, Epoch, Identity, IdentityRecord, Timestamp};
@@ -88,7 +88,8 @@ pub(crate) struct IdentityTable {
     shards: Vec<RwLock<HashMap<Identity, Entry>>>,
     enabled: AtomicU64,
     disabled: AtomicU64,
-    to_write: Mutex<Vec<Identity>>,
+    /// Those whose facts are newer than their rows, once each.
+    listed: Mutex<Vec<Identity>>,
 }
 
 impl IdentityTable {
@@ -99,7 +100,7 @@ impl IdentityTable {
             shards: std::iter::repeat_with(RwLock::default).take(SHARDS).collect(),
             enabled: AtomicU64::new(0),
             disabled: AtomicU64::new(0),
-            to_write: Mutex::default(),
+            listed: Mutex::default(),
         }
     }
 
@@ -123,23 +124,35 @@ impl IdentityTable {
         let Some(facts) = self.with_entry(identity, |entry| Arc::clone(&entry.facts)) else { return };
         facts.note(note, at);
         if !facts.is_listed.swap(true, Ordering::AcqRel) {
-            self.to_write.lock().unwrap_or_else(PoisonError::into_inner).push(identity.clone());
+            self.listed().push(identity.clone());
         }
     }
 
-    /// Takes up to `limit` identities whose facts are newer than their rows.
-    pub(crate) fn take_unwritten(&self, limit: usize) -> Vec<(Identity, Seen)> {
-        let mut to_write = self.to_write.lock().unwrap_or_else(PoisonError::into_inner);
-        let rest = to_write.len().saturating_sub(limit);
-        let taken = to_write.split_off(rest);
-        drop(to_write);
+    /// Takes the list of identities whose facts are newer than their rows; each is to be handed to
+    /// [`IdentityTable::to_write`], or back to [`IdentityTable::list_again`].
+    pub(crate) fn take_listed(&self) -> Vec<Identity> {
+        std::mem::take(&mut *self.listed())
+    }
+
+    /// Takes back what was not written.
+    pub(crate) fn list_again(&self, identities: Vec<Identity>) {
+        self.listed().extend(identities);
+    }
+
+    /// The facts to write of identities that were listed. What is noted from here on lists them
+    /// again.
+    pub(crate) fn to_write(&self, identities: Vec<Identity>) -> Vec<(Identity, Seen)> {
         let facts = |identity: Identity| {
             let facts = self.with_entry(&identity, |entry| Arc::clone(&entry.facts))?;
             // Unlisted first: a fact noted from here on lists the identity again.
             facts.is_listed.store(false, Ordering::Release);
             Some((identity, facts.seen()))
         };
-        taken.into_iter().filter_map(facts).collect()
+        identities.into_iter().filter_map(facts).collect()
+    }
+
+    fn listed(&self) -> MutexGuard<'_, Vec<Identity>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many devices there are.

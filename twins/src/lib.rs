@@ -61,4 +61,4 @@ pub use identity_table::DeviceStatistics;
 pub use model::api::DeadLetterReason;
 pub use operations::*;
 pub use service_queue::ServiceQueue;
-pub use store::ConnectionError;
+pub use store::{ConnectionError, read_event_hub_names};

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod connection;
+mod event_hub_names;
 mod load;
 mod lock_table;
 mod migrate;
@@ -21,6 +22,7 @@ pub(crate) mod twin_rows;
 pub(crate) use agenda::Agenda;
 pub use connection::ConnectionError;
 pub(crate) use connection::open_writer_connection;
+pub use event_hub_names::read_event_hub_names;
 pub(crate) use load::load_identities;
 pub(crate) use migrate::migrate;
 pub(crate) use reader::Readers;

@@ -29,6 +29,7 @@ impl HeaderBlock {
 
     /// Adds a header; `None` is Kafka's null, which differs from an empty value.
     pub fn push(&mut self, name: &str, value: Option<&[u8]>) {
+        self.bytes.reserve(2 * varint::INT_BYTES_MAX + name.len() + value.map_or(0, <[u8]>::len));
         varint::put(&mut self.bytes, name.len() as i64);
         self.bytes.put_slice(name.as_bytes());
         match value {

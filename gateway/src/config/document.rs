@@ -220,7 +220,7 @@ impl ConnectionsSection {
             faults.add(keys.path_of("handshake_timeout"), "must lie between 1s and 2m");
         }
         if !(1..=65_536).contains(&section.handshakes_max) {
-            faults.add(keys.path_of("handshakes_max"), "must lie between 1 and 65536");
+            faults.add(keys.path_of("handshakes_max"), "must lie between 1 and 65536 handshakes");
         }
         if section.drain_timeout.0 > Duration::from_secs(600) {
             faults.add(keys.path_of("drain_timeout"), "may be 10m at most");

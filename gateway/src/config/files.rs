@@ -29,7 +29,7 @@ pub(super) fn read(keys: &mut Keys, faults: &mut Faults) -> FileSettings {
         uploads_max: keys.take_or("uploads_max", default.uploads_max, faults),
     };
     if !UPLOADS.contains(&settings.uploads_max) {
-        faults.add(keys.path_of("uploads_max"), "must lie between 1 and 1000");
+        faults.add(keys.path_of("uploads_max"), "must lie between 1 and 1000 uploads of a device");
     }
     settings
 }

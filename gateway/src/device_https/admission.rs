@@ -6,18 +6,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::FromRequestParts;
-use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use certs::judge::{AuthGrant, ClaimedIdentity, Evidence};
-use event_log::Origin;
-use model::Identity;
+use event_log::Origin as Producer;
+use model::{Identity, Timestamp};
 
 use super::reason;
-use crate::https::{Refusal, Target};
+use crate::https::{Origin, Refusal, RequestPath};
 use crate::hub::Hub;
 use crate::listener::Peer;
+use crate::presence::ACTIVITY_INTERVAL;
 use crate::telemetry::TelemetrySender;
 
 /// What a connection remembers of its last request.
@@ -26,12 +25,15 @@ pub(crate) struct Memory(Mutex<Option<Remembered>>);
 
 #[derive(Debug)]
 struct Remembered {
-    identity: Identity,
+    /// Whom it was, as the path said it.
+    path: String,
     /// The token; nothing where it was the certificate, which a connection cannot change.
     token: Option<HeaderValue>,
     grant: Arc<AuthGrant>,
+    /// When activity under this grant was last noted.
+    noted: Timestamp,
     /// Ready to send under this grant, unless a request is just using it.
-    sender: Option<TelemetrySender>,
+    sender: Option<Box<TelemetrySender>>,
 }
 
 /// A device or module that was let in.
@@ -42,6 +44,28 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
+    /// Lets in whom `path` names, if the request proves to come from there.
+    ///
+    /// # Errors
+    /// The refusal that says no, or that the path names nobody.
+    pub(super) fn of(origin: &Origin, path: &RequestPath, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let Origin { hub, peer, memory } = origin;
+        let (token, now) = (headers.get(AUTHORIZATION), hub.clock.now());
+        let grant = match memory.recall(path, token).filter(|grant| grant.is_current(now)) {
+            Some(grant) => grant,
+            None => {
+                let identity = path.identity().map_err(reason::path_refused)?;
+                // The address was checked by TLS; that of a token counts for itself.
+                let claim = ClaimedIdentity { identity, host: hub.name().to_owned() };
+                let grant = hub.admit(evidence(token, peer), &claim).map_err(|reject| reason::not_admitted(&reject))?;
+                memory.remember(path, token.cloned(), grant)
+            }
+        };
+        let admitted = Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) };
+        admitted.note_activity(now);
+        Ok(admitted)
+    }
+
     pub(super) fn identity(&self) -> &Identity {
         &self.grant.identity
     }
@@ -54,46 +78,30 @@ impl Admitted {
         if self.grant.is_current(self.hub.clock.now()) { Ok(()) } else { Err(reason::grant_ended()) }
     }
 
+    /// For the registry's last activity time: to be called again when something is handed over after
+    /// a wait.
+    pub(super) fn note_activity(&self, now: Timestamp) {
+        if self.memory.has_news(&self.grant, now) {
+            self.hub.twins.note_activity(self.identity(), now);
+        }
+    }
+
     /// A sender of the identity's messages, the connection's own if it is free.
-    pub(super) fn sender(&self) -> TelemetrySender {
+    pub(super) fn sender(&self) -> Box<TelemetrySender> {
         let remembered = self
             .memory
             .lock()
             .as_mut()
             .filter(|remembered| Arc::ptr_eq(&remembered.grant, &self.grant))
             .and_then(|remembered| remembered.sender.take());
-        remembered.unwrap_or_else(|| self.hub.telemetry.sender(&self.grant, None, Origin::Https))
+        remembered.unwrap_or_else(|| Box::new(self.hub.telemetry.sender(&self.grant, None, Producer::Https)))
     }
 
     /// Keeps an emptied sender for the next request.
-    pub(super) fn keep(&self, sender: TelemetrySender) {
+    pub(super) fn keep(&self, sender: Box<TelemetrySender>) {
         if let Some(remembered) = self.memory.lock().as_mut().filter(|remembered| Arc::ptr_eq(&remembered.grant, &self.grant)) {
             remembered.sender = Some(sender);
         }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Admitted {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let Target(identity) = Target::from_request_parts(parts, state).await?;
-        let extensions = &parts.extensions;
-        let origin = (extensions.get::<Arc<Hub>>(), extensions.get::<Arc<Peer>>(), extensions.get::<Arc<Memory>>());
-        let (Some(hub), Some(peer), Some(memory)) = origin else {
-            return Err(Refusal::fault("the request does not say where it comes from"));
-        };
-        let token = parts.headers.get(AUTHORIZATION);
-        let grant = match memory.recall(&identity, token).filter(|grant| grant.is_current(hub.clock.now())) {
-            Some(grant) => grant,
-            None => {
-                // The address was checked by TLS; that of a token counts for itself.
-                let claim = ClaimedIdentity { identity, host: hub.name().to_owned() };
-                let grant = hub.admit(evidence(token, peer), &claim).map_err(|reject| reason::not_admitted(&reject))?;
-                memory.remember(claim.identity, token.cloned(), grant)
-            }
-        };
-        Ok(Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) })
     }
 }
 
@@ -108,16 +116,28 @@ fn evidence<'a>(token: Option<&'a HeaderValue>, peer: &'a Peer) -> Evidence<'a> 
 }
 
 impl Memory {
-    fn recall(&self, identity: &Identity, token: Option<&HeaderValue>) -> Option<Arc<AuthGrant>> {
+    fn recall(&self, path: &RequestPath, token: Option<&HeaderValue>) -> Option<Arc<AuthGrant>> {
         let remembered = self.lock();
-        let remembered = remembered.as_ref().filter(|last| last.identity == *identity && last.token.as_ref() == token)?;
+        let remembered = remembered.as_ref().filter(|last| last.path == path.identity_part() && last.token.as_ref() == token)?;
         Some(Arc::clone(&remembered.grant))
     }
 
-    fn remember(&self, identity: Identity, token: Option<HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
+    fn remember(&self, path: &RequestPath, token: Option<HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
         let grant = Arc::new(grant);
-        *self.lock() = Some(Remembered { identity, token, grant: Arc::clone(&grant), sender: None });
+        let path = path.identity_part().to_owned();
+        *self.lock() = Some(Remembered { path, token, grant: Arc::clone(&grant), noted: Timestamp::NEVER, sender: None });
         grant
+    }
+
+    /// Whether activity under `grant` is to be noted, which is then taken as done.
+    fn has_news(&self, grant: &Arc<AuthGrant>, now: Timestamp) -> bool {
+        let mut remembered = self.lock();
+        let Some(remembered) = remembered.as_mut().filter(|remembered| Arc::ptr_eq(&remembered.grant, grant)) else { return true };
+        let is_news = now.saturating_since(remembered.noted) >= ACTIVITY_INTERVAL;
+        if is_news {
+            remembered.noted = now;
+        }
+        is_news
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Remembered>> {

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 use twins::LockToken;
 
 use super::admission::Admitted;
 use super::inbox::{self, Delivery, Settlement};
-use super::long_poll::{self, Wait};
-use super::reason;
+use super::{long_poll, reason};
 use crate::https::{Answer, LockTimeout, Refusal, Reply, RequestPath};
 use crate::operator::Parameters;
 use crate::presence::Wanted;
@@ -21,17 +18,17 @@ use crate::presence::Wanted;
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// The next command, or 204 when none is there or, after a wait, none came.
-pub(super) async fn receive(admitted: Admitted, Wait(wait): Wait, LockTimeout(lock): LockTimeout) -> Answer {
+pub(super) async fn receive(admitted: &Admitted, wait: Duration, LockTimeout(lock): LockTimeout) -> Answer {
     if wait.is_zero() {
-        return Ok(next(&admitted, lock).await?.unwrap_or_else(Reply::no_content));
+        return Ok(next(admitted, lock).await?.unwrap_or_else(Reply::no_content));
     }
     let poll = admitted.hub.presence.polls().enter(admitted.identity(), Wanted::Commands).map_err(reason::poll_refused)?;
-    let mut over = Box::pin(long_poll::over(&admitted, Instant::now() + wait));
+    let mut over = Box::pin(long_poll::over(admitted, Instant::now() + wait));
     loop {
         // Before looking, so that what comes meanwhile is not missed.
         let told = poll.told();
         admitted.check()?;
-        if let Some(response) = next(&admitted, lock).await? {
+        if let Some(response) = next(admitted, lock).await? {
             return Ok(response);
         }
         let is_over = tokio::select! {
@@ -51,28 +48,24 @@ async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<Option<Resp
     Ok(delivery.map(|Delivery { headers, body }| ([(CONTENT_TYPE, OCTETS)], headers, body).into_response()))
 }
 
-/// The lock that a path names. A text that is none of ours names no lock that holds, nor does none.
-pub(super) struct Lock(LockToken);
-
-impl<S: Sync> FromRequestParts<S> for Lock {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let token = RequestPath::within(parts)?.segment_after("devicebound").and_then(|text| text.parse().ok());
-        token.map(Self).ok_or_else(reason::lock_lost)
-    }
+/// The lock that a path names.
+///
+/// # Errors
+/// The refusal of a lost one: a text that is none of ours names no lock that holds, nor does none.
+fn lock(path: &RequestPath) -> Result<LockToken, Refusal> {
+    path.segment_after("devicebound").and_then(|text| text.parse().ok()).ok_or_else(reason::lock_lost)
 }
 
 /// Done with; or with the parameter `reject`, never to be delivered again. The header `If-Match`
 /// repeats the lock and is not looked at.
-pub(super) async fn complete_or_reject(admitted: Admitted, parameters: Parameters, Lock(lock): Lock) -> Answer {
+pub(super) async fn complete_or_reject(admitted: &Admitted, path: &RequestPath, parameters: &Parameters) -> Answer {
     let settlement = if parameters.get("reject").is_some() { Settlement::Reject } else { Settlement::Complete };
-    settle(&admitted, lock, settlement).await
+    settle(admitted, lock(path)?, settlement).await
 }
 
 /// Back into the queue.
-pub(super) async fn abandon(admitted: Admitted, Lock(lock): Lock) -> Answer {
-    settle(&admitted, lock, Settlement::Abandon).await
+pub(super) async fn abandon(admitted: &Admitted, path: &RequestPath) -> Answer {
+    settle(admitted, lock(path)?, Settlement::Abandon).await
 }
 
 async fn settle(admitted: &Admitted, lock: LockToken, settlement: Settlement) -> Answer {

@@ -4,16 +4,14 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use bytes::Bytes;
 use event_log::AppendPermit;
+use model::MessageProperties;
 use model::limits::TELEMETRY_BYTES_MAX;
-use model::{MessageProperties, Timestamp};
 
 use super::admission::Admitted;
-use super::batch::{self, BatchedMessage};
-use super::message_headers::PropertiesOfHeaders;
-use super::reason;
-use crate::https::{Answer, Payload, Refusal, Reply};
+use super::batch;
+use super::{message_headers, reason};
+use crate::https::{Answer, Refusal, Reply, RequestBody, received};
 use crate::observe::Protocol;
 use crate::telemetry::TelemetrySender;
 
@@ -21,48 +19,45 @@ use crate::telemetry::TelemetrySender;
 const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Takes one message, or all those of a batch.
-pub(super) async fn send(
-    admitted: Admitted,
-    PropertiesOfHeaders(properties): PropertiesOfHeaders,
-    headers: HeaderMap,
-    Payload(body): Payload<TELEMETRY_BYTES_MAX>,
-) -> Answer {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let messages = if batch::is_batch(content_type) {
-        Messages::Batch(batch::read(&body).map_err(|invalid| reason::batch_refused(&invalid))?)
-    } else {
-        Messages::One(Box::new(properties), body)
-    };
+pub(super) async fn send(admitted: &Admitted, headers: &HeaderMap, body: impl RequestBody) -> Answer {
+    let properties = message_headers::read(headers).map_err(|invalid| reason::header_refused(&invalid))?;
+    let body = received(body, TELEMETRY_BYTES_MAX).await?;
     let mut sender = admitted.sender();
-    let count = messages.admit(&mut sender, &admitted, admitted.hub.clock.now())?;
+    let count = if is_batch(headers) {
+        let messages = batch::read(body.as_ref()).map_err(|invalid| reason::batch_refused(&invalid))?;
+        admit(&mut sender, admitted, messages.iter().map(|message| (&message.properties, &*message.body)))?
+    } else {
+        admit(&mut sender, admitted, [(&properties, body.as_ref())])?
+    };
     let batch = sender.take_batch();
-    store(&batch, &sender, &admitted, count).await?;
+    store(&batch, &sender, admitted, count).await?;
     admitted.keep(sender);
     Ok(Reply::no_content())
 }
 
-enum Messages {
-    One(Box<MessageProperties>, Bytes),
-    Batch(Vec<BatchedMessage>),
+fn is_batch(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(batch::is_batch)
 }
 
-impl Messages {
-    /// Adds each to the sender's batch, and says how many they are. When one is refused the sender
-    /// is not to be used again, so that none of them goes.
-    fn admit(&self, sender: &mut TelemetrySender, admitted: &Admitted, received: Timestamp) -> Result<u64, Refusal> {
-        let mut admit = |properties: &MessageProperties, body: &[u8]| {
-            sender.admit_with(received, properties, body).map_err(|refused| {
-                admitted.hub.metrics.message_refused("invalid_message");
-                reason::message_refused(&refused)
-            })?;
-            admitted.hub.metrics.message_received(Protocol::Https, body.len());
-            Ok(1)
-        };
-        match self {
-            Self::One(properties, body) => admit(properties, body),
-            Self::Batch(messages) => messages.iter().map(|message| admit(&message.properties, &message.body)).sum(),
-        }
+/// Adds each of `messages` to the sender's batch, and says how many they are. When one is refused
+/// the sender is not to be used again, so that none of them goes.
+fn admit<'a>(
+    sender: &mut TelemetrySender,
+    admitted: &Admitted,
+    messages: impl IntoIterator<Item = (&'a MessageProperties, &'a [u8])>,
+) -> Result<u64, Refusal> {
+    let (metrics, received) = (&admitted.hub.metrics, admitted.hub.clock.now());
+    let mut count = 0;
+    for (properties, body) in messages {
+        sender.admit_with(received, properties, body).map_err(|refused| {
+            metrics.message_refused("invalid_message");
+            reason::message_refused(&refused)
+        })?;
+        metrics.message_received(Protocol::Https, body.len());
+        count += 1;
     }
+    Ok(count)
 }
 
 /// Waits until `batch` is on disk.

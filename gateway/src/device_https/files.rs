@@ -1,22 +1,20 @@
 //! Files of devices: an upload is begun and its end is told here; the file itself goes to
 //! [`crate::blob_service`] under the link that the beginning gave.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use model::api::{FileUploadEnded, FileUploadRequest, FileUploadStarted};
 use model::{DeviceId, Identity};
 
 use super::admission::Admitted;
 use super::reason;
-use crate::https::{Answer, CameBy, Json, Refusal, Reply, RequestPath};
+use crate::https::{Answer, CameBy, Refusal, Reply, RequestBody, RequestPath, received_json};
 
 /// The largest body of these requests: a name, all of it escaped.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Begins an upload: says where the file is to go.
-pub(super) async fn begin(admitted: Admitted, came_by: CameBy, Json(request): Json<FileUploadRequest, BODY_BYTES_MAX>) -> Answer {
-    let device = device(&admitted)?;
+pub(super) async fn begin(admitted: &Admitted, came_by: CameBy, body: impl RequestBody) -> Answer {
+    let request: FileUploadRequest = received_json(body, BODY_BYTES_MAX).await?;
+    let device = device(admitted)?;
     let begun = admitted.hub.files.begin(device, &request.blob_name).await;
     let (upload, link) = begun.map_err(reason::upload_refused)?;
     Reply::OK.json(&FileUploadStarted {
@@ -29,24 +27,21 @@ pub(super) async fn begin(admitted: Admitted, came_by: CameBy, Json(request): Js
 }
 
 /// The end of an upload that the body names.
-pub(super) async fn end(admitted: Admitted, came_by: CameBy, Json(ended): Json<FileUploadEnded, BODY_BYTES_MAX>) -> Answer {
+pub(super) async fn end(admitted: &Admitted, came_by: CameBy, body: impl RequestBody) -> Answer {
+    let ended: FileUploadEnded = received_json(body, BODY_BYTES_MAX).await?;
     let id = ended.correlation_id.clone().ok_or_else(reason::no_correlation_id)?;
     end_of(admitted, came_by, &id, ended).await
 }
 
 /// The end of an upload that the path names, the older form.
-pub(super) async fn end_in_path(
-    admitted: Admitted,
-    came_by: CameBy,
-    Extension(path): Extension<Arc<RequestPath>>,
-    Json(ended): Json<FileUploadEnded, BODY_BYTES_MAX>,
-) -> Answer {
+pub(super) async fn end_in_path(admitted: &Admitted, came_by: CameBy, path: &RequestPath, body: impl RequestBody) -> Answer {
+    let ended: FileUploadEnded = received_json(body, BODY_BYTES_MAX).await?;
     let id = path.segment_after("notifications").ok_or_else(reason::no_correlation_id)?.into_owned();
     end_of(admitted, came_by, &id, ended).await
 }
 
-async fn end_of(admitted: Admitted, came_by: CameBy, id: &str, ended: FileUploadEnded) -> Answer {
-    let device = device(&admitted)?.clone();
+async fn end_of(admitted: &Admitted, came_by: CameBy, id: &str, ended: FileUploadEnded) -> Answer {
+    let device = device(admitted)?.clone();
     let FileUploadEnded { is_success, status_code, status_description, .. } = ended;
     if !is_success {
         let words = status_description.unwrap_or_default();

@@ -38,6 +38,7 @@ pub(super) async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<
         match message_headers::of_command(&command) {
             Ok(headers) => {
                 hub.metrics.command_delivered();
+                admitted.note_activity(admitted.hub.clock.now());
                 return Ok(Some(Delivery { headers, body: command.message.body }));
             }
             Err(error) => {

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
 use model::limits::POLL_SECONDS_MAX;
 use tokio::time::Instant;
 
@@ -13,20 +11,14 @@ use super::reason;
 use crate::https::Refusal;
 use crate::operator::Parameters;
 
-/// The parameter `wait`: how many seconds the answer may be waited for. Absent: not at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wait(pub(super) Duration);
-
-impl<S: Sync> FromRequestParts<S> for Wait {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let parameters = Parameters::from_request_parts(parts, state).await?;
-        let seconds = parameters.get("wait").map_or(Ok(0), str::parse::<u64>);
-        match seconds {
-            Ok(seconds) if seconds <= POLL_SECONDS_MAX => Ok(Self(Duration::from_secs(seconds))),
-            Ok(_) | Err(_) => Err(reason::parameter_refused("wait is a number of seconds from 0 to 300")),
-        }
+/// How long the answer may be waited for: the parameter `wait`, in seconds. Absent: not at all.
+///
+/// # Errors
+/// The refusal of what is no number up to 300.
+pub(super) fn wait(parameters: &Parameters) -> Result<Duration, Refusal> {
+    match parameters.get("wait").map_or(Ok(0), str::parse::<u64>) {
+        Ok(seconds) if seconds <= POLL_SECONDS_MAX => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => Err(reason::parameter_refused("wait is a number of seconds from 0 to 300")),
     }
 }
 

@@ -2,17 +2,12 @@
 //! for the others (`iot-hub-wire` §1.5). Header names have no case, so names of properties that
 //! come this way are in lower case; those of a batch stay as they are written.
 
-use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_ENCODING, InvalidHeaderValue};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use model::limits::{MESSAGE_ID_BYTES_MAX, PROPERTIES_MAX};
 use model::{MessageProperties, SystemProperties};
 use thiserror::Error;
 use twins::LockedCommand;
-
-use super::reason;
-use crate::https::Refusal;
 
 /// What stands before the name of an application property.
 const APPLICATION: &str = "iothub-app-";
@@ -56,22 +51,13 @@ pub(super) enum InvalidHeader {
     },
 }
 
-/// The properties of the message in a request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct PropertiesOfHeaders(pub(super) MessageProperties);
-
-impl<S: Sync> FromRequestParts<S> for PropertiesOfHeaders {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        read(&parts.headers).map(Self).map_err(|invalid| reason::header_refused(&invalid))
-    }
-}
-
 /// Reads the properties of a message. Headers that are none are left alone, unknown ones of the
 /// hub's among them. `Content-Type` is of the request and not of the message: clients set it
 /// without being asked.
-fn read(headers: &HeaderMap) -> Result<MessageProperties, InvalidHeader> {
+///
+/// # Errors
+/// [`InvalidHeader`]
+pub(super) fn read(headers: &HeaderMap) -> Result<MessageProperties, InvalidHeader> {
     let mut properties = MessageProperties::default();
     let mut count = 0;
     for name in headers.keys().filter(|name| is_property(name.as_str())) {

@@ -6,11 +6,10 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
@@ -20,9 +19,8 @@ use model::limits::METHOD_PAYLOAD_BYTES_MAX;
 use tokio::time::Instant;
 
 use super::admission::Admitted;
-use super::long_poll::{self, Wait};
-use super::reason;
-use crate::https::{Answer, Payload, Refusal, Reply, RequestPath};
+use super::{long_poll, reason};
+use crate::https::{Answer, Refusal, Reply, RequestBody, RequestPath, received};
 use crate::methods::{CallFailed, DeviceCall, MethodAnswer};
 use crate::operator::Parameters;
 use crate::presence::{CallId, NextCall, Polls, Wanted};
@@ -34,9 +32,9 @@ const CALL_ID: HeaderName = HeaderName::from_static("iothub-rid");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The next call, or 204 when none waits or, after a wait, none came.
-pub(super) async fn next(admitted: Admitted, Wait(wait): Wait) -> Answer {
+pub(super) async fn next(admitted: &Admitted, wait: Duration) -> Answer {
     let poll = admitted.hub.presence.polls().enter(admitted.identity(), Wanted::Methods).map_err(reason::poll_refused)?;
-    let mut over = Box::pin(long_poll::over(&admitted, Instant::now() + wait));
+    let mut over = Box::pin(long_poll::over(admitted, Instant::now() + wait));
     loop {
         // Before looking, so that a change meanwhile is not missed.
         let told = poll.told();
@@ -60,7 +58,7 @@ pub(super) async fn next(admitted: Admitted, Wait(wait): Wait) -> Answer {
             Some(call) if call.answer.is_closed() => {}
             Some(call) => {
                 admitted.check()?;
-                return handed_over(&admitted, call);
+                return handed_over(admitted, call);
             }
             None if is_over => {
                 admitted.check()?;
@@ -72,6 +70,7 @@ pub(super) async fn next(admitted: Admitted, Wait(wait): Wait) -> Answer {
 }
 
 fn handed_over(admitted: &Admitted, call: DeviceCall) -> Answer {
+    admitted.note_activity(admitted.hub.clock.now());
     let polls = admitted.hub.presence.polls();
     let id = match polls.expect_answer(admitted.identity(), call.answer) {
         Ok(id) => id,
@@ -122,38 +121,22 @@ impl Drop for HandedCall {
     }
 }
 
-/// The id that a path names.
-pub(super) struct Named(CallId);
-
-impl<S: Sync> FromRequestParts<S> for Named {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        RequestPath::within(parts)?.segment_after("methods").and_then(|text| text.parse().ok()).map(Self).ok_or_else(reason::nobody_waits)
-    }
+/// The call that a path names.
+fn call(path: &RequestPath) -> Result<CallId, Refusal> {
+    path.segment_after("methods").and_then(|text| text.parse().ok()).ok_or_else(reason::nobody_waits)
 }
 
 /// The parameter `s`: the device's own status.
-pub(super) struct Status(i32);
-
-impl<S: Sync> FromRequestParts<S> for Status {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let parameters = Parameters::from_request_parts(parts, state).await?;
-        let status = parameters.get("s").and_then(|text| text.parse().ok());
-        status.map(Self).ok_or_else(|| reason::parameter_refused("s is the status of the answer, a whole number of 32 bits"))
-    }
+fn status(parameters: &Parameters) -> Result<i32, Refusal> {
+    let status = parameters.get("s").and_then(|text| text.parse().ok());
+    status.ok_or_else(|| reason::parameter_refused("s is the status of the answer, a whole number of 32 bits"))
 }
 
 /// Takes the device's answer. What is wrong with it the device is told, and may send it again: the
 /// caller goes on waiting.
-pub(super) async fn answer(
-    admitted: Admitted,
-    Named(id): Named,
-    Status(status): Status,
-    Payload(payload): Payload<METHOD_PAYLOAD_BYTES_MAX>,
-) -> Answer {
+pub(super) async fn answer(admitted: &Admitted, path: &RequestPath, parameters: &Parameters, body: impl RequestBody) -> Answer {
+    let (id, status) = (call(path)?, status(parameters)?);
+    let payload = received(body, METHOD_PAYLOAD_BYTES_MAX).await?.into_bytes();
     let answer = MethodAnswer { status, payload };
     if !answer.is_json() {
         return Err(reason::answer_is_no_json());

@@ -1,11 +1,16 @@
 //! The reasons of the domains in the codes that devices are told over HTTPS.
 
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, Method};
+use axum::response::{IntoResponse as _, Response};
 use certs::judge::AuthReject;
+use model::InvalidId;
 use model::api::ErrorCode;
 use twins::{BeginFileUploadError, CommandReadError, SettleError};
 
 use super::batch::InvalidBatch;
 use super::message_headers::InvalidHeader;
+use super::resource::Resource;
 use crate::files::{BeginError, EndError};
 use crate::https::Refusal;
 use crate::presence::TooManyPolls;
@@ -24,6 +29,20 @@ pub(super) fn grant_ended() -> Refusal {
 
 fn unauthorized() -> Refusal {
     Refusal::new(ErrorCode::IotHubUnauthorized, "the request needs a token or a client certificate of the device or module in its path")
+}
+
+pub(super) fn path_refused(error: InvalidId) -> Refusal {
+    Refusal::new(ErrorCode::ArgumentInvalid, error.to_string())
+}
+
+/// With the methods that the path takes.
+pub(super) fn method_not_allowed(resource: Resource) -> Response {
+    let mut response = Refusal::new(ErrorCode::MethodNotAllowed, "this path does not take that method").into_response();
+    let allowed = resource.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(",");
+    if let Ok(allowed) = HeaderValue::try_from(allowed) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 pub(super) fn header_refused(error: &InvalidHeader) -> Refusal {

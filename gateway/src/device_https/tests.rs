@@ -2,6 +2,7 @@
 
 use crate::https::test_hub::{Answered, Ask, TestHub};
 
+mod activity;
 mod admission;
 mod devicebound;
 mod events;
@@ -15,6 +16,29 @@ async fn check(hub: &TestHub, ask: Ask, status: u16, code: &str) -> Answered {
         assert!(answered.body.is_empty(), "{answered:?}");
     }
     answered
+}
+
+#[tokio::test]
+async fn a_method_that_a_resource_does_not_take_is_refused_with_those_that_it_takes() {
+    let hub = hub_with_device().await;
+    for (path, allowed) in [
+        ("/messages/events", "POST"),
+        ("/messages/devicebound", "GET,DELETE"),
+        ("/messages/devicebound/x", "DELETE"),
+        ("/messages/devicebound/x/abandon", "POST"),
+        ("/methods", "GET"),
+        ("/methods/1", "POST"),
+        ("/files", "POST"),
+        ("/files/notifications", "POST"),
+        ("/files/notifications/1", "POST"),
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            let answered = hub.answer(hub.ask_as("d", &format!("{method} {path}"))).await;
+            let takes = allowed.split(',').any(|allowed| allowed == method);
+            assert_eq!(answered.status != 405, takes, "{method} {path}: {answered:?}");
+            assert_eq!(answered.header("allow"), if takes { "" } else { allowed }, "{method} {path}");
+        }
+    }
 }
 
 /// A hub with the device `d` and its module `m`.

@@ -1,5 +1,5 @@
 use certs::judge::{AuthGrant, ClaimedIdentity, Evidence, Judge, TrustSnapshot};
-use event_log::{BatchBuilder, Origin, Record, StoredBatch};
+use event_log::{BatchBuilder, HeaderBlock, Origin, Record, StoredBatch};
 use model::{
     Credentials, Epoch, EventHubName, IdentityRecord, MessageProperties, PartitionId, Secret, SequenceNumber, SystemProperties, Timestamp,
 };
@@ -27,13 +27,15 @@ fn grant() -> AuthGrant {
 fn stored(grant: &AuthGrant, properties: &MessageProperties, body: &[u8]) -> StoredBatch {
     let received = Timestamp::from_milliseconds(1_795_000_000_123);
     let headers = SenderHeaders::telemetry(grant, Some("dtmi:x;1"));
+    let mut receipt = HeaderBlock::new();
+    write_receipt(&mut receipt, received);
     let properties = EncodedProperties::new(properties);
     let mut batch = BatchBuilder::new(received);
     batch.push(Record {
         timestamp: received,
         key: Some(grant.identity.device.as_str().as_bytes()),
         value: Some(body),
-        headers: &[&headers.sender, &receipt_headers(received), &headers.source, &properties.headers],
+        headers: &[&headers.sender, &receipt, &headers.source, &properties.headers],
     });
     // A partition writes the position into the batch's first eight bytes.
     let mut bytes = batch.finish().as_bytes().to_vec();

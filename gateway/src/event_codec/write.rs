@@ -38,9 +38,11 @@ impl SenderHeaders {
     }
 }
 
-/// What is the same for all messages that one read of the socket brought.
-pub(crate) fn receipt_headers(received: Timestamp) -> HeaderBlock {
-    HeaderBlock::new().with(ENQUEUED_TIME, &amqp::timestamp(received))
+/// Writes what is the same for all messages that one read of the socket brought, in place of what
+/// `headers` held.
+pub(crate) fn write_receipt(headers: &mut HeaderBlock, received: Timestamp) {
+    headers.clear();
+    headers.push(ENQUEUED_TIME, Some(&amqp::timestamp(received)));
 }
 
 /// The headers of one message's own properties.

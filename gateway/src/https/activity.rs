@@ -76,8 +76,12 @@ impl Activity {
 }
 
 impl UnderWay {
-    /// Keeps the request counted until `body` has been sent or dropped.
+    /// Keeps the request counted until `body` has been sent or dropped. One that is empty is sent
+    /// with the answer's head.
     pub(super) fn until_sent(self, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
         let mut requests = lock(&self.0);
         requests.answers_begun += 1;
         let answer = requests.answers_begun;

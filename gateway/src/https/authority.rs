@@ -24,7 +24,8 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 pub(crate) struct CameBy(String);
 
 impl CameBy {
-    fn of(hub: &Hub, peer: &Peer, parts: &Parts) -> Self {
+    /// As the head of a request says it.
+    pub(crate) fn of(hub: &Hub, peer: &Peer, parts: &Parts) -> Self {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let given = parts.uri.authority().cloned().or_else(|| host?.parse::<Authority>().ok());
         Self(match given.filter(|given| is_own(hub, given.host())) {

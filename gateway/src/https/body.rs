@@ -4,7 +4,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::BoxError;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt as _;
 use model::api::ErrorCode;
@@ -16,6 +17,11 @@ use super::Refusal;
 
 /// From a request's head to the end of its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A body on its way to the hub, from a socket or a test.
+pub(crate) trait RequestBody: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static> RequestBody for B {}
 
 /// A body of at most `BYTES_MAX` bytes.
 #[derive(Debug)]
@@ -29,40 +35,63 @@ impl<S: Sync, const BYTES_MAX: usize> FromRequest<S> for Payload<BYTES_MAX> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
-        let reading = read(request.into_body(), BYTES_MAX, &BUDGET);
-        match tokio::time::timeout(BODY_TIMEOUT, reading).await {
-            Ok(read) => read.map(Self),
-            Err(_) => {
-                let text = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
-                Err(Refusal::new(ErrorCode::RequestTimeout, text))
-            }
+        received(request.into_body(), BYTES_MAX).await.map(|body| Self(body.into_bytes()))
+    }
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+///
+/// # Errors
+/// The refusal of one that is larger, takes longer than 30 s, breaks off, or finds no room.
+pub(crate) async fn received(body: impl RequestBody, bytes_max: usize) -> Result<ReceivedBody, Refusal> {
+    match tokio::time::timeout(BODY_TIMEOUT, read(body, bytes_max, &BUDGET)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let text = format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
+            Err(Refusal::new(ErrorCode::RequestTimeout, text))
         }
     }
+}
+
+/// The same, read as JSON.
+///
+/// # Errors
+/// As of [`received`], and the refusal of what is none of a `T`.
+pub(crate) async fn received_json<T: DeserializeOwned>(body: impl RequestBody, bytes_max: usize) -> Result<T, Refusal> {
+    parse(received(body, bytes_max).await?.as_ref())
 }
 
 /// What has arrived of all bodies, until the requests they belong to are done with them. Counted
 /// as it arrives: who announces much and sends nothing takes no room from others.
 static BUDGET: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(REQUEST_BODIES_BYTES_MAX)));
 
-/// A body that gives its room back when the last of its bytes is let go.
-struct Held {
+/// A whole body, which gives its room back when it is let go.
+#[derive(Debug)]
+pub(crate) struct ReceivedBody {
     bytes: Vec<u8>,
     room: Option<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Held {
+impl ReceivedBody {
+    /// Its bytes to share; the last of them gives the room back.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for ReceivedBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-async fn read(mut body: Body, bytes_max: usize, budget: &Arc<Semaphore>) -> Result<Bytes, Refusal> {
+async fn read(mut body: impl RequestBody, bytes_max: usize, budget: &Arc<Semaphore>) -> Result<ReceivedBody, Refusal> {
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(too_large(bytes_max));
     }
-    let mut held = Held { bytes: Vec::new(), room: None };
+    let mut held = ReceivedBody { bytes: Vec::new(), room: None };
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::with_cause(ErrorCode::IotHubFormatError, "the body broke off", error.to_string()))?;
+        let frame = frame.map_err(|error| broken_off(&error.into()))?;
         // Trailers are none of ours.
         let Ok(data) = frame.into_data() else { continue };
         if data.len() > bytes_max - held.bytes.len() {
@@ -75,15 +104,18 @@ async fn read(mut body: Body, bytes_max: usize, budget: &Arc<Semaphore>) -> Resu
         }
         held.bytes.extend_from_slice(&data);
     }
-    Ok(Bytes::from_owner(held))
+    Ok(held)
+}
+
+fn broken_off(error: &BoxError) -> Refusal {
+    Refusal::with_cause(ErrorCode::IotHubFormatError, "the body broke off", error.to_string())
 }
 
 impl<S: Sync, T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<S> for Json<T, BYTES_MAX> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let Payload::<BYTES_MAX>(bytes) = Payload::from_request(request, state).await?;
-        Ok(Self(parse(&bytes)?))
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
+        received_json(request.into_body(), BYTES_MAX).await.map(Self)
     }
 }
 
@@ -106,6 +138,7 @@ fn too_large(bytes_max: usize) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use futures_util::stream;
 
     use super::*;
@@ -139,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn bodies_share_a_budget_for_as_long_as_they_are_held() {
         let budget = Arc::new(Semaphore::new(8));
-        let read = |text: &'static str| read(Body::from(text), 8, &budget);
+        let read = async |text: &'static str| read(Body::from(text), 8, &budget).await.map(ReceivedBody::into_bytes);
         let first = read("12345").await.expect("room");
         let part = first.slice(1..3);
         drop(first);

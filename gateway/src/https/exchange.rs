@@ -13,10 +13,11 @@ use futures_util::FutureExt as _;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 
+use super::body::RequestBody;
 use super::path::RequestPath;
 use super::refusal::Refusal;
 use super::router;
-use crate::device_https::Memory;
+use crate::device_https::{self, Memory, Resource};
 use crate::hub::Hub;
 use crate::listener::Peer;
 
@@ -38,10 +39,9 @@ pub(crate) struct Origin {
 }
 
 /// Answers one request. Never fails: what goes wrong is an answer too.
-pub(crate) async fn answer(origin: &Origin, request: Request) -> Response {
-    let (path, method) = (Arc::new(RequestPath::of(request.uri())), request.method().clone());
-    let request = prepared(origin, Arc::clone(&path), request);
-    let mut response = guarded(&origin.hub, operate(request)).await;
+pub(crate) async fn answer(origin: &Origin, request: Request<impl RequestBody>) -> Response {
+    let (path, method) = (RequestPath::of(request.uri()), request.method().clone());
+    let mut response = guarded(&origin.hub, operate(origin, &path, request)).await;
     match response.extensions_mut().remove::<Refusal>() {
         None => response,
         Some(refusal) => {
@@ -58,7 +58,15 @@ pub(crate) fn span(tracking_id: &str, peer: &Peer, method: &Method, path: &Reque
     tracing::info_span!("request", tracking_id, peer = %peer.address, %method, path = shown(path.as_str()))
 }
 
-async fn operate(request: Request) -> Response {
+/// What devices ask most is found by one look at the path; everything else is the router's.
+async fn operate(origin: &Origin, path: &RequestPath, request: Request<impl RequestBody>) -> Response {
+    match Resource::at(path) {
+        Some(resource) => device_https::answer(resource, origin, path, request).await,
+        None => Box::pin(routed(prepared(origin, path, request.map(Body::new)))).await,
+    }
+}
+
+async fn routed(request: Request) -> Response {
     match ROUTER.call(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -66,24 +74,24 @@ async fn operate(request: Request) -> Response {
 }
 
 /// A panic is a defect of ours; it costs this request its answer and nothing else.
-async fn guarded(hub: &Hub, operation: impl Future<Output = Response>) -> Response {
-    let outcome = AssertUnwindSafe(operation).catch_unwind().await;
-    outcome.unwrap_or_else(|_| {
-        hub.metrics.panicked();
-        Refusal::fault("the operation panicked").into_response()
+fn guarded(hub: &Hub, operation: impl Future<Output = Response>) -> impl Future<Output = Response> {
+    AssertUnwindSafe(operation).catch_unwind().map(|outcome| {
+        outcome.unwrap_or_else(|_| {
+            hub.metrics.panicked();
+            Refusal::fault("the operation panicked").into_response()
+        })
     })
 }
 
 /// Puts what the operations need into the request, and a path that the router can match.
-fn prepared(origin: &Origin, path: Arc<RequestPath>, mut request: Request) -> Request<Body> {
+fn prepared(origin: &Origin, path: &RequestPath, mut request: Request) -> Request {
     if let Some(uri) = path.matchable(request.uri()) {
         *request.uri_mut() = uri;
     }
     let extensions = request.extensions_mut();
     extensions.insert(origin.hub.clone());
     extensions.insert(origin.peer.clone());
-    extensions.insert(origin.memory.clone());
-    extensions.insert(path);
+    extensions.insert(path.clone());
     request
 }
 

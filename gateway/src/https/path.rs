@@ -3,30 +3,28 @@
 //! cannot be a fixed segment is a placeholder, and ids are read from the path as it was sent.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use model::api::ErrorCode;
 use model::{DeviceId, Identity, InvalidId, ModuleId};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 
 use super::Refusal;
 
 /// Stands for a segment that no fixed one can equal.
 const PLACEHOLDER: &str = "_";
 
-/// A request's path as it was sent.
+/// A request's path as it was sent. A clone shares its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RequestPath {
-    raw: String,
-}
+pub(crate) struct RequestPath(PathAndQuery);
 
 impl RequestPath {
     /// The path of `uri`.
     pub(crate) fn of(uri: &Uri) -> Self {
-        Self { raw: uri.path().to_owned() }
+        Self(uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")))
     }
 
     /// The path of a request under way.
@@ -34,29 +32,29 @@ impl RequestPath {
     /// # Errors
     /// A fault of ours: each request has one.
     pub(crate) fn within(parts: &Parts) -> Result<&Self, Refusal> {
-        parts.extensions.get::<Arc<Self>>().map(AsRef::as_ref).ok_or_else(|| Refusal::fault("the request has no path"))
+        parts.extensions.get::<Self>().ok_or_else(|| Refusal::fault("the request has no path"))
     }
 
     /// Still percent-encoded, beginning with a slash.
     pub(crate) fn as_str(&self) -> &str {
-        &self.raw
+        self.0.path()
     }
 
     /// Whether a slash ends it, which no segment tells.
     pub(crate) fn ends_in_slash(&self) -> bool {
-        self.raw.ends_with('/')
+        self.as_str().ends_with('/')
     }
 
     /// A segment, counted from 0, percent-decoded. What is not UTF-8 is replaced; no id holds
     /// the replacement.
     pub(crate) fn segment(&self, index: usize) -> Option<Cow<'_, str>> {
-        self.segments().nth(index).map(|segment| percent_decode_str(segment).decode_utf8_lossy())
+        self.segments().nth(index).map(|segment| percent_decode(segment).decode_utf8_lossy())
     }
 
     /// The segment behind the last fixed one called `name`, decoded.
     pub(crate) fn segment_after(&self, name: &str) -> Option<Cow<'_, str>> {
         // Counted from behind: a device may have any of these names.
-        let position = self.segments().collect::<Vec<_>>().iter().rposition(|segment| segment.eq_ignore_ascii_case(name))?;
+        let position = self.segments().collect::<Vec<_>>().iter().rposition(|segment| segment.eq_ignore_ascii_case(name.as_bytes()))?;
         self.segment(position + 1)
     }
 
@@ -66,18 +64,32 @@ impl RequestPath {
     /// [`InvalidId`] of the first id that is none.
     pub(crate) fn identity(&self) -> Result<Identity, InvalidId> {
         let device: DeviceId = self.segment(1).unwrap_or_default().parse()?;
-        match (self.segment(2), self.segment(3)) {
-            (Some(modules), Some(module)) if modules.eq_ignore_ascii_case("modules") => {
-                Ok(Identity::module(device, module.parse::<ModuleId>()?))
-            }
-            (_, _) => Ok(Identity::device(device)),
+        match self.module() {
+            Some(module) => Ok(Identity::module(device, percent_decode(module).decode_utf8_lossy().parse::<ModuleId>()?)),
+            None => Ok(Identity::device(device)),
         }
+    }
+
+    /// The part that [`RequestPath::identity`] reads, as it was sent: where two are the same, so
+    /// is the identity.
+    pub(crate) fn identity_part(&self) -> &str {
+        let segments = if self.module().is_some() { 4 } else { 2 };
+        let path = self.as_str();
+        let mut slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        slashes.nth(segments).and_then(|end| path.get(..end)).unwrap_or(path)
+    }
+
+    /// The segment of the module, if there is one.
+    fn module(&self) -> Option<&[u8]> {
+        let mut behind_device = self.segments().skip(2);
+        let (modules, module) = (behind_device.next()?, behind_device.next()?);
+        percent_decode(modules).map(|byte| byte.to_ascii_lowercase()).eq(*b"modules").then_some(module)
     }
 
     /// `uri` with the path that the router matches, or nothing when it cannot be written; it
     /// always can.
     pub(super) fn matchable(&self, uri: &Uri) -> Option<Uri> {
-        let mut path = String::with_capacity(self.raw.len() + uri.query().map_or(0, str::len) + 2);
+        let mut path = String::with_capacity(self.as_str().len() + uri.query().map_or(0, str::len) + 2);
         for segment in self.segments() {
             path.push('/');
             push_matchable(&mut path, segment);
@@ -94,17 +106,19 @@ impl RequestPath {
         Uri::from_parts(parts).ok()
     }
 
-    /// A slash at the end does not count: some clients write `/devices/?top=10`.
-    fn segments(&self) -> impl Iterator<Item = &str> {
-        let path = self.raw.strip_prefix('/').unwrap_or(&self.raw);
-        let path = path.strip_suffix('/').unwrap_or(path);
-        path.split('/')
+    /// The path's parts, still percent-encoded. A slash at the end does not count: some clients
+    /// write `/devices/?top=10`.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &[u8]> {
+        let path = self.as_str().as_bytes();
+        let path = path.strip_prefix(b"/").unwrap_or(path);
+        let path = path.strip_suffix(b"/").unwrap_or(path);
+        path.split(|byte| *byte == b'/')
     }
 }
 
-fn push_matchable(path: &mut String, segment: &str) {
+fn push_matchable(path: &mut String, segment: &[u8]) {
     let begin = path.len();
-    for byte in percent_decode_str(segment) {
+    for byte in percent_decode(segment) {
         if !byte.is_ascii_alphanumeric() && byte != b'$' {
             path.truncate(begin);
             path.push_str(PLACEHOLDER);
@@ -164,6 +178,18 @@ mod tests {
         assert_eq!(identity("/devices/%FF"), Err(InvalidId::Character { character: '\u{FFFD}' }));
     }
 
+    #[test]
+    fn the_part_of_the_identity_ends_with_it() {
+        let part = |path: &'static str| RequestPath::of(&Uri::from_static(path)).identity_part().to_owned();
+        assert_eq!(part("/devices/d%2D1/messages/events?x=/"), "/devices/d%2D1");
+        assert_eq!(part("/devices/d"), "/devices/d");
+        assert_eq!(part("/devices/d/"), "/devices/d");
+        assert_eq!(part("/devices/d/modules"), "/devices/d");
+        assert_eq!(part("/devices/d/Modules/m/methods"), "/devices/d/Modules/m");
+        assert_eq!(part("/devices/d/mod%75les/m"), "/devices/d/mod%75les/m");
+        assert_eq!(part("/"), "/");
+    }
+
     proptest! {
         #[test]
         fn any_path_can_be_matched(path in "/[!-~]{0,80}", bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
@@ -173,7 +199,8 @@ mod tests {
                 let path = RequestPath::of(&uri);
                 let matched = path.matchable(&uri).expect("a path");
                 prop_assert_eq!(matched.query(), uri.query());
-                let _ = path.identity();
+                let part: Uri = path.identity_part().parse().expect("a path");
+                prop_assert_eq!(RequestPath::of(&part).identity(), path.identity());
             }
         }
 

@@ -1,4 +1,5 @@
-//! Which paths there are. Fixed segments stand in lower case, see [`super::path`].
+//! Which paths there are beside those of devices. Fixed segments stand in lower case, see
+//! [`super::path`].
 
 use axum::Router;
 use axum::extract::Request;
@@ -7,13 +8,12 @@ use axum::routing::any;
 use model::api::ErrorCode;
 
 use super::{Refusal, websocket};
-use crate::{blob_service, device_https, operator};
+use crate::{blob_service, operator};
 
-/// Everything that is served over HTTPS.
+/// Everything that is served over HTTPS, but what [`crate::device_https`] answers.
 pub(super) fn router() -> Router {
     Router::new()
         .route("/$iothub/websocket", any(websocket::upgrade))
-        .merge(device_https::routes())
         .merge(operator::routes())
         .fallback(file_or_nothing)
         .method_not_allowed_fallback(method_not_allowed)

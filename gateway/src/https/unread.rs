@@ -7,13 +7,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::Version;
 use axum::http::header::EXPECT;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
+
+use super::body::RequestBody;
 
 /// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
 /// is reset.
@@ -22,24 +24,20 @@ const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The request, whose body reads itself to its end when it is dropped early.
-pub(super) fn discarding(request: Request<Incoming>) -> Request {
+pub(super) fn discarding(request: Request<Incoming>) -> Request<Discarding<Incoming>> {
     let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
-    request.map(|body| Body::new(Discarding { body: Some(body), invited }))
+    request.map(|body| Discarding { body: Some(body), invited })
 }
 
-struct Discarding<B: Rest> {
+/// See [`discarding`].
+pub(super) struct Discarding<B: RequestBody> {
     body: Option<B>,
     /// Whether the client sends without being told to. The first read tells it to, so what it was
     /// never asked for is not read.
     invited: bool,
 }
 
-/// A body that can be read on without whoever asked for it.
-trait Rest: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static {}
-
-impl<B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static> Rest for B {}
-
-impl<B: Rest> HttpBody for Discarding<B> {
+impl<B: RequestBody> HttpBody for Discarding<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -62,7 +60,7 @@ impl<B: Rest> HttpBody for Discarding<B> {
     }
 }
 
-impl<B: Rest> Drop for Discarding<B> {
+impl<B: RequestBody> Drop for Discarding<B> {
     fn drop(&mut self) {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
@@ -73,7 +71,7 @@ impl<B: Rest> Drop for Discarding<B> {
 }
 
 /// Whatever it holds, and however it ends, nobody waits for it.
-async fn discard(body: impl Rest) {
+async fn discard(body: impl RequestBody) {
     let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
     let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
@@ -83,6 +81,7 @@ async fn discard(body: impl Rest) {
 mod tests {
     use std::convert::Infallible;
 
+    use axum::body::Body;
     use futures_util::{StreamExt as _, stream};
     use tokio::sync::mpsc;
 

@@ -8,11 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use event_log::{InspectedBatch, LogReport, Origin, StoredEvent};
 use serde_json::{Value, json};
 
+use super::names::HubNames;
 use crate::args::OutputFormat;
 
 /// Writes events as they are found.
 pub(super) struct Dumper<'a> {
     format: OutputFormat,
+    names: &'a HubNames,
     out: &'a mut dyn Write,
     /// Batches that verify but cannot be taken apart.
     undecoded: Vec<String>,
@@ -22,16 +24,17 @@ pub(super) struct Dumper<'a> {
 const UNDECODED_MAX: usize = 1000;
 
 impl<'a> Dumper<'a> {
-    pub(super) fn new(format: OutputFormat, out: &'a mut dyn Write) -> Self {
-        Self { format, out, undecoded: Vec::new() }
+    pub(super) fn new(format: OutputFormat, names: &'a HubNames, out: &'a mut dyn Write) -> Self {
+        Self { format, names, out, undecoded: Vec::new() }
     }
 
     /// Writes a batch's events; breaks off when nobody reads them any more.
     pub(super) fn show(&mut self, found: &InspectedBatch<'_>) -> ControlFlow<()> {
+        let hub = self.names.get(found.hub);
         for event in found.batch.events() {
             let written = match (event, self.format) {
-                (Ok(event), OutputFormat::Text) => write_text(self.out, found, &event),
-                (Ok(event), OutputFormat::Json) => write_json(self.out, found, &event),
+                (Ok(event), OutputFormat::Text) => write_text(self.out, found, hub, &event),
+                (Ok(event), OutputFormat::Json) => write_json(self.out, found, hub, &event),
                 (Err(error), _) => {
                     if self.undecoded.len() < UNDECODED_MAX {
                         self.undecoded.push(format!("{}: at byte {}: {error}", found.path.display(), found.at));
@@ -57,15 +60,16 @@ impl<'a> Dumper<'a> {
             let _ = writeln!(faults, "{}: at byte {} does not verify: {}", damage.path.display(), damage.at, damage.what);
         }
         for lost in &report.lost {
-            let (hub, partition, from, to) = (lost.hub.0, lost.partition, lost.from, lost.to);
+            let (hub, partition, from, to) = (self.names.label(lost.hub), lost.partition, lost.from, lost.to);
             let _ = writeln!(faults, "hub {hub} partition {partition}: events {from} to {to} are lost");
         }
         self.undecoded.is_empty()
     }
 }
 
-fn write_text(out: &mut dyn Write, found: &InspectedBatch<'_>, event: &StoredEvent) -> io::Result<()> {
-    let (path, at, hub, partition, origin) = (found.path.display(), found.at, found.hub.0, found.partition, name(found.batch.origin));
+fn write_text(out: &mut dyn Write, found: &InspectedBatch<'_>, hub: Option<&str>, event: &StoredEvent) -> io::Result<()> {
+    let (path, at, partition, origin) = (found.path.display(), found.at, found.partition, name(found.batch.origin));
+    let hub = hub.map_or_else(|| found.hub.0.to_string(), str::to_owned);
     let headers: Vec<_> = event.headers.iter().map(|(name, _)| String::from_utf8_lossy(name).escape_debug().to_string()).collect();
     let key = event.key.as_deref().map_or_else(|| "-".to_owned(), shown);
     let body = event.value.as_deref().map_or_else(|| "-".to_owned(), shown);
@@ -84,12 +88,13 @@ fn shown(bytes: &[u8]) -> String {
     std::str::from_utf8(bytes).map_or_else(|_| format!("base64:{}", STANDARD.encode(bytes)), |text| format!("{text:?}"))
 }
 
-fn write_json(out: &mut dyn Write, found: &InspectedBatch<'_>, event: &StoredEvent) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, found: &InspectedBatch<'_>, hub: Option<&str>, event: &StoredEvent) -> io::Result<()> {
     let headers: Vec<_> = event.headers.iter().map(|(name, _)| String::from_utf8_lossy(name)).collect();
     let mut line = json!({
         "path": found.path.to_string_lossy(),
         "at": found.at,
         "hub": found.hub.0,
+        "hubName": hub,
         "partition": found.partition.0,
         "sequence": event.sequence.0,
         "appendTime": found.batch.append_time,

@@ -7,8 +7,9 @@ use event_log::{BatchBuilder, Config, EventHubDefinition, EventLog, HeaderBlock,
 use model::partition::PartitionCount;
 use model::{Clock, EventHubId, PartitionId, Timestamp};
 use serde_json::Value;
+use twins::Twins;
 
-use super::{Verdict, run};
+use super::{LookError, Verdict, run};
 use crate::args::{Arguments, Command};
 
 fn open(directory: &Path) -> EventLog {
@@ -37,7 +38,7 @@ async fn data_dir(bodies: &[&[u8]]) -> tempfile::TempDir {
     directory
 }
 
-fn run_line(line: &str, directory: &Path) -> (Result<Verdict, InspectError>, String, String) {
+fn run_line(line: &str, directory: &Path) -> (Result<Verdict, LookError>, String, String) {
     let words = line.split_whitespace().map(|word| if word == "DIR" { directory.as_os_str().to_owned() } else { word.into() });
     let arguments = Arguments::try_parse_from(words).expect("a command line");
     let Command::Log(command) = arguments.command else { panic!("{line} is no log command") };
@@ -100,5 +101,68 @@ async fn a_log_that_is_open_or_not_there_is_refused() {
     assert!(text.contains("stop the hub, or inspect a copy"), "{text}");
     log.close();
     let empty = tempfile::tempdir().expect("a directory");
-    assert!(matches!(run_line("isthmus log dump DIR", empty.path()).0, Err(InspectError::NoLog { .. })));
+    assert!(matches!(run_line("isthmus log dump DIR", empty.path()).0, Err(LookError::Inspect(InspectError::NoLog { .. }))));
+}
+
+/// What a hub leaves beside its log: a database in which hub 1 is `events`.
+async fn with_database(directory: &Path) {
+    let clock = Clock::manual(Timestamp::NEVER);
+    let twins = Twins::open(&directory.join("hub.db"), clock, twins::Config::default()).await.expect("opens");
+    twins.close().await;
+}
+
+fn files(directory: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn event_hubs_have_their_names_where_the_database_lies_beside_the_log() {
+    let directory = data_dir(&[b"one"]).await;
+    with_database(directory.path()).await;
+    let before = files(directory.path());
+    for path in [directory.path().to_owned(), directory.path().join("log")] {
+        let (verdict, out, faults) = run_line("isthmus log verify DIR", &path);
+        assert_eq!((verdict.expect("looked"), faults.as_str()), (Verdict::Sound, ""));
+        assert!(out.contains("hub 1 (events) partition 1: from 0"), "{out}");
+        let (_, out, _) = run_line("isthmus log dump DIR --hub events", &path);
+        assert!(out.contains(" events/1/0 "), "{out}");
+        assert_eq!(run_line("isthmus log dump DIR --hub 1", &path).1, out, "its number is the same hub");
+    }
+    let (_, out, _) = run_line("isthmus log dump DIR -o json --hub events", directory.path());
+    let line: Value = serde_json::from_str(&out).expect("one object");
+    assert_eq!((&line["hub"], &line["hubName"]), (&1.into(), &"events".into()));
+    let (_, out, _) = run_line("isthmus log verify DIR -o json", directory.path());
+    let report: Value = serde_json::from_str(&out).expect("one object");
+    assert_eq!((&report["partitions"][0]["hub"], &report["partitions"][0]["hubName"]), (&1.into(), &"events".into()));
+    let (refused, out, _) = run_line("isthmus log dump DIR --hub audit", directory.path());
+    let text = refused.expect_err("no such hub").to_string();
+    assert!(text.contains("there is no event hub audit in ") && text.ends_with("hub.db; it has events") && out.is_empty(), "{text}");
+    assert_eq!(files(directory.path()), before, "nothing was made");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_in_the_write_ahead_log_has_names_too() {
+    let directory = data_dir(&[b"one"]).await;
+    let hub = tempfile::tempdir().expect("a directory");
+    let twins = Twins::open(&hub.path().join("hub.db"), Clock::manual(Timestamp::NEVER), twins::Config::default()).await.expect("opens");
+    // Copied while the hub holds it open, as a crash would leave it.
+    for name in ["hub.db", "hub.db-wal"] {
+        std::fs::copy(hub.path().join(name), directory.path().join(name)).expect("copied");
+    }
+    twins.close().await;
+    let (_, out, _) = run_line("isthmus log verify DIR", directory.path());
+    assert!(out.contains("hub 1 (events) partition 1"), "{out}");
+}
+
+#[tokio::test]
+async fn without_a_usable_database_numbers_do() {
+    let directory = data_dir(&[b"one"]).await;
+    let (refused, _, _) = run_line("isthmus log dump DIR --hub events", directory.path());
+    assert!(refused.expect_err("nobody knows").to_string().contains("give its number"));
+    std::fs::write(directory.path().join("hub.db"), "no database").expect("written");
+    let (verdict, out, faults) = run_line("isthmus log dump DIR --hub 1", directory.path());
+    assert_eq!((verdict.expect("looked"), out.lines().count()), (Verdict::Sound, 1));
+    assert!(out.contains(" 1/1/0 ") && faults.contains("hub.db: event hubs have no names here"), "{out}{faults}");
 }

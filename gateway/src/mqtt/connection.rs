@@ -26,16 +26,13 @@ use super::work::{Done, Work, WorkQueue};
 use crate::hub::Hub;
 use crate::methods::MethodAnswer;
 use crate::observe::Protocol;
-use crate::presence::{Facts, Seat, Signal};
+use crate::presence::{ACTIVITY_INTERVAL, Facts, Seat, Signal};
 
 /// Commands a resumed session may owe.
 const RESUMED_COMMANDS_MAX: usize = model::limits::COMMANDS_IN_FLIGHT_MAX;
 
 /// How long a connection that ends may take to carry out what it was asked for.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// How often a busy connection's activity is noted.
-const ACTIVITY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The least time between two looks at a grant for its expiry.
 const EXPIRY_PAUSE: Duration = Duration::from_secs(1);
@@ -497,6 +494,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn on_signal(&mut self, signal: Signal) -> ControlFlow<Ending> {
+        // What it is sent counts too: nobody acknowledges QoS 0.
+        self.note_activity(self.hub.clock.now());
         match signal {
             Signal::Call(call) => self.downlink.send_call(*call, &self.feeds, &mut self.link.session),
             Signal::Desired(change) => self.downlink.send_desired(&self.feeds, &mut self.link.session, &change),

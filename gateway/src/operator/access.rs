@@ -38,7 +38,7 @@ pub(super) fn carried_out(operations: MethodRouter) -> MethodRouter {
 
 fn admitted(request: &Request, rights: Rights) -> Result<OperatorGrant, Refusal> {
     let extensions = request.extensions();
-    let parts = (extensions.get::<Arc<Hub>>(), extensions.get::<Arc<Peer>>(), extensions.get::<Arc<RequestPath>>());
+    let parts = (extensions.get::<Arc<Hub>>(), extensions.get::<Arc<Peer>>(), extensions.get::<RequestPath>());
     let (Some(hub), Some(peer), Some(path)) = parts else {
         return Err(Refusal::fault("the request does not say where it comes from"));
     };

@@ -17,7 +17,7 @@ pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>) -> Answer {
     Reply::OK.json(&stored.iter().map(shown).collect::<Result<Vec<_>, _>>()?)
 }
 
-pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let thumbprint = thumbprint(&path)?;
     let found = hub.twins.cas().await?.into_iter().find(|ca| ca.thumbprint == thumbprint);
     let stored = found.ok_or_else(|| Refusal::from(twins::CaError::NotFound(thumbprint)))?;
@@ -41,7 +41,7 @@ pub(super) async fn add(Extension(hub): Extension<Arc<Hub>>, Json(request): Json
     Reply::CREATED.json(&shown(&stored)?)
 }
 
-pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     hub.twins.delete_ca(&thumbprint(&path)?).await?;
     hub.reload_trust().await?;
     Ok(Reply::no_content())
@@ -50,7 +50,7 @@ pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path):
 /// Enables or disables. To enable is to vouch for a CA that nobody has vouched for.
 pub(super) async fn set_state(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Json(state): Json<CaState, 64>,
 ) -> Answer {
     if state == CaState::Unverified {

@@ -14,7 +14,7 @@ pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>) -> Answer {
 }
 
 /// Groups that read one event hub, and of each what concerns it.
-pub(super) async fn of_event_hub(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn of_event_hub(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let event_hub = named(&hub, &path)?;
     Reply::OK.json(&hub.groups.list(Some(&event_hub.name)))
 }

@@ -11,12 +11,12 @@ use super::event_hubs::{name, named};
 use crate::https::{Answer, Json, Refusal, Reply, RequestPath};
 use crate::hub::Hub;
 
-pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let policies = hub.event_hubs.policies(&*named(&hub, &path)?).await?;
     Reply::OK.json(&policies.iter().map(shown).collect::<Vec<_>>())
 }
 
-pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let (event_hub, policy) = (named(&hub, &path)?, policy(&path)?);
     let found = hub.event_hubs.policies(&event_hub).await?.into_iter().find(|stored| stored.name == policy);
     let found = found.ok_or_else(|| Refusal::from(DeleteEventHubPolicyError::NotFound(event_hub.name.clone(), policy)))?;
@@ -27,14 +27,14 @@ pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): E
 /// other keys.
 pub(super) async fn create(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Json(request): Json<EventHubPolicyRequest, 1024>,
 ) -> Answer {
     let created = hub.event_hubs.create_policy(&name(&path)?, policy(&path)?, request.rights).await?;
     Reply::CREATED.json(&shown(&created))
 }
 
-pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     hub.event_hubs.delete_policy(&name(&path)?, &policy(&path)?).await?;
     Ok(Reply::no_content())
 }

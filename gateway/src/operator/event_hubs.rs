@@ -18,14 +18,14 @@ pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>) -> Answer {
     Reply::OK.json(&hub.event_hubs.list().iter().map(|hub| shown(hub)).collect::<Vec<_>>())
 }
 
-pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn show(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     Reply::OK.json(&shown(&*named(&hub, &path)?))
 }
 
 /// Creates; what exists is changed by [`update`] alone.
 pub(super) async fn create(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Json(request): Json<EventHubRequest, BODY_BYTES_MAX>,
 ) -> Answer {
     let new = NewEventHub::new(name(&path)?, request.partitions.unwrap_or_default());
@@ -40,7 +40,7 @@ pub(super) async fn create(
 
 pub(super) async fn update(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Json(patch): Json<EventHubPatch, BODY_BYTES_MAX>,
 ) -> Answer {
     let change = EventHubChange {
@@ -52,13 +52,13 @@ pub(super) async fn update(
     Reply::OK.json(&shown(&*hub.event_hubs.update(&name(&path)?, change).await?))
 }
 
-pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     hub.event_hubs.delete(&name(&path)?).await?;
     Ok(Reply::no_content())
 }
 
 /// Where each partition stands.
-pub(super) async fn partitions(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn partitions(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let event_hub = named(&hub, &path)?;
     let standing = |partition| standing(&hub, &event_hub, partition);
     Reply::OK.json(&event_hub.partitions.partitions().map(standing).collect::<Result<Vec<_>, _>>()?)

@@ -28,7 +28,7 @@ const BATCH_BYTES: usize = 256 * 1024;
 
 pub(super) async fn send(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Payload(body): Payload<SEND_BODY_BYTES_MAX>,
 ) -> Answer {
     let event_hub = named(&hub, &path)?;

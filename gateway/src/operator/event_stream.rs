@@ -34,7 +34,7 @@ const GRANT_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// hub stops, when the operator's admission ends and when the client hangs up.
 pub(super) async fn follow(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     Extension(grant): Extension<OperatorGrant>,
     parameters: Parameters,
 ) -> Answer {

@@ -31,7 +31,7 @@ pub(super) async fn list(Extension(hub): Extension<Arc<Hub>>, parameters: Parame
     paging::continued(Reply::OK.json(&files)?, last.as_deref())
 }
 
-pub(super) async fn read(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Result<Response, Refusal> {
+pub(super) async fn read(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Result<Response, Refusal> {
     let (container, blob) = named(&hub, &path)?;
     let (stored, file) = hub.files.read(&container, &blob).await?.ok_or_else(|| unknown(&blob))?;
     Ok(blob_service::content(&stored, file, None).await?)
@@ -40,7 +40,7 @@ pub(super) async fn read(Extension(hub): Extension<Arc<Hub>>, Extension(path): E
 /// Makes a link by which whoever holds it reads the file for a while.
 pub(super) async fn link(
     Extension(hub): Extension<Arc<Hub>>,
-    Extension(path): Extension<Arc<RequestPath>>,
+    Extension(path): Extension<RequestPath>,
     came_by: CameBy,
     parameters: Parameters,
 ) -> Answer {
@@ -58,7 +58,7 @@ pub(super) async fn link(
     Reply::CREATED.json(&FileLink { uri, expiry_time })
 }
 
-pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<Arc<RequestPath>>) -> Answer {
+pub(super) async fn delete(Extension(hub): Extension<Arc<Hub>>, Extension(path): Extension<RequestPath>) -> Answer {
     let (container, blob) = named(&hub, &path)?;
     if hub.files.remove(&container, &blob).await? { Ok(Reply::no_content()) } else { Err(unknown(&blob)) }
 }

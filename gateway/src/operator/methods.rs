@@ -58,11 +58,11 @@ fn checked(request: MethodRequest) -> Result<MethodCall, Refusal> {
     check_name(&request.method_name)?;
     let response_seconds = request.response_timeout_in_seconds.unwrap_or(METHOD_RESPONSE_TIMEOUT_SECONDS_DEFAULT);
     if !METHOD_RESPONSE_TIMEOUT_SECONDS.contains(&response_seconds) {
-        return Err(invalid(format!("responseTimeoutInSeconds must lie between 5 and 300, not at {response_seconds}")));
+        return Err(invalid(format!("responseTimeoutInSeconds must lie between 5 and 300 seconds, not at {response_seconds}")));
     }
     let connect_seconds = request.connect_timeout_in_seconds.unwrap_or(0);
     if connect_seconds > METHOD_CONNECT_TIMEOUT_SECONDS_MAX {
-        return Err(invalid(format!("connectTimeoutInSeconds must lie between 0 and 300, not at {connect_seconds}")));
+        return Err(invalid(format!("connectTimeoutInSeconds must lie between 0 and 300 seconds, not at {connect_seconds}")));
     }
     let payload = request.payload.as_deref().map_or(NO_PAYLOAD, RawValue::get);
     if payload.len() > METHOD_PAYLOAD_BYTES_MAX {

@@ -1,6 +1,7 @@
 //! Query parameters. Unknown ones (`api-version` above all) are ignored.
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use model::api::ErrorCode;
 
@@ -16,6 +17,16 @@ impl Parameters {
         self.all(name).next()
     }
 
+    /// The parameters of `uri`.
+    ///
+    /// # Errors
+    /// The refusal of a query that does not parse.
+    pub(crate) fn within(uri: &Uri) -> Result<Self, Refusal> {
+        let parsed = Query::try_from_uri(uri);
+        let Query(pairs) = parsed.map_err(|rejection| Refusal::new(ErrorCode::ArgumentInvalid, rejection.body_text()))?;
+        Ok(Self(pairs))
+    }
+
     /// Every value of `name`.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -26,9 +37,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refusal> {
-        let parsed = Query::try_from_uri(&parts.uri);
-        let Query(pairs) = parsed.map_err(|rejection| Refusal::new(ErrorCode::ArgumentInvalid, rejection.body_text()))?;
-        Ok(Self(pairs))
+        Self::within(&parts.uri)
     }
 }
 

@@ -13,8 +13,8 @@ pub(crate) enum CertVerb {
     /// Issue a certificate signed by the development CA of the data directory.
     ///
     /// Writes DIR/ID.crt (leaf, then intermediates) and DIR/ID.key (PKCS#8, mode 0600); a module's
-    /// lie in DIR/DEVICE/. The hub is not asked: a certificate is of use once its device is
-    /// registered, with `hubctl device create`.
+    /// lie in DIR/DEVICE/. The hub need not run. A certificate is of use once its device is
+    /// registered, with `hubctl device create`; a hub that runs is asked, and a warning says so.
     Issue {
         /// Device, or DEVICE/MODULE: the certificate's common name.
         id: Identity,

@@ -123,7 +123,7 @@ pub(crate) enum PolicyVerb {
 }
 
 fn partitions(text: &str) -> Result<PartitionCount, String> {
-    let count: u32 = text.parse().map_err(|_| String::from("give a number, 1 to 1024"))?;
+    let count: u32 = text.parse().map_err(|_| String::from("give a number of partitions, 1 to 1024"))?;
     count.try_into().map_err(|error| format!("{error}"))
 }
 

@@ -81,6 +81,12 @@ pub(crate) enum DeviceVerb {
         etag: Option<String>,
     },
     /// Carry out the registry operations in a file: bulk items, one JSON object a line or one array.
+    ///
+    /// `importMode` says which: create, createOrUpdate, update, delete, updateTwin, and with a
+    /// condition createOrUpdateIfMatchETag, updateIfMatchETag, deleteIfMatchETag (on `eTag`) and
+    /// updateTwinIfMatchETag (on `twinETag`). createOrUpdate registers what is new and replaces what
+    /// is there, with the tags and desired properties that the item names; with a `twinETag` only if
+    /// the twin still has it. Each item stands alone: those refused are listed, the others hold.
     Import {
         /// The file, or - for the standard input.
         file: PathBuf,

@@ -1,4 +1,5 @@
-//! `hubctl cert …`: works on files alone, no hub is asked.
+//! `hubctl cert …`: works on files alone. A hub that runs is asked whether it knows the device, and
+//! its answer changes nothing but a warning.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -9,22 +10,27 @@ use std::{fs, io};
 
 use certs::issue::Issuer;
 use certs::show::CertificateSummary;
-use hubctl::DataDirectory;
+use hubctl::{ConnectOptions, DataDirectory};
 use model::{Clock, Identity, ModuleId};
 use serde::Serialize;
 
-use super::read_text;
+use super::{read_text, registered};
 use crate::args::CertVerb;
 use crate::exit::Failure;
 use crate::output::{Format, Output, Table};
 
-pub(super) fn run<W: Write>(directory: &DataDirectory, output: &mut Output<W>, verb: CertVerb, clock: &Clock) -> Result<(), Failure> {
+pub(super) async fn run<W: Write>(options: &ConnectOptions, output: &mut Output<W>, verb: CertVerb, clock: &Clock) -> Result<(), Failure> {
     match verb {
         CertVerb::Issue { id, out, lifetime } => {
-            let issued = issue(directory, &id, &out, lifetime, clock)?;
-            Ok(output.result(&issued, |issued| {
+            let issued = issue(&options.data_directory(), &id, &out, lifetime, clock)?;
+            output.result(&issued, |issued| {
                 Table::fields([("certificate", issued.certificate.display().to_string()), ("key", issued.key.display().to_string())])
-            })?)
+            })?;
+            // Without a hub there is nobody to ask, and nothing amiss.
+            if let Ok(hub) = options.connect(clock.clone()) {
+                registered::warn_unless(&hub, &id).await;
+            }
+            Ok(())
         }
         CertVerb::Show { file } => show(output, &file),
     }

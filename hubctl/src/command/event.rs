@@ -4,9 +4,10 @@ use std::io::Write;
 
 use hubctl::HubClient;
 use hubctl::client::{EventQuery, EventStart};
+use model::Identity;
 use model::api::{EventBody, EventLine};
 
-use super::event_send;
+use super::{event_send, registered};
 use crate::args::{EventVerb, Watch};
 use crate::exit::Failure;
 use crate::output::{Format, Output, without_controls};
@@ -19,6 +20,9 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
 }
 
 async fn follow<W: Write>(hub: &HubClient, output: &mut Output<W>, watch: Watch) -> Result<(), Failure> {
+    if let Some(device) = &watch.device {
+        registered::warn_unless(hub, &Identity::device(device.clone())).await;
+    }
     let mut remaining = watch.count;
     let mut events = hub.events(query(watch));
     while remaining != Some(0) {

@@ -171,8 +171,8 @@ pub struct BulkItem {
     /// The etag of `…IfMatchETag` operations.
     #[serde(default, rename = "eTag")]
     pub etag: Option<String>,
-    /// `create`, `update`, `updateIfMatchETag`, `delete`, `deleteIfMatchETag`, `updateTwin` or
-    /// `updateTwinIfMatchETag`, in any case.
+    /// `create`, `createOrUpdate`, `createOrUpdateIfMatchETag`, `update`, `updateIfMatchETag`,
+    /// `delete`, `deleteIfMatchETag`, `updateTwin` or `updateTwinIfMatchETag`, in any case.
     #[serde(default)]
     pub import_mode: Option<String>,
     /// Whether the device may connect.
@@ -184,7 +184,7 @@ pub struct BulkItem {
     /// How the identity proves itself.
     #[serde(default)]
     pub authentication: Option<Authentication>,
-    /// The etag of twin operations.
+    /// The etag of `updateTwinIfMatchETag`, and, if it is there, of the twin in `createOrUpdate…`.
     #[serde(default, rename = "twinETag")]
     pub twin_etag: Option<String>,
     /// Tags to set.

@@ -342,6 +342,20 @@ class Bulk(ServiceClient):
         self.assertEqual((error.device_id, error.error_code), (self.device, "DeviceAlreadyExists"))
         self.assertEqual(self.registry.get_device(new).device_id, new)
 
+    def test_what_is_new_is_created_and_what_is_there_replaced(self):
+        self.create_device()
+        new = f"{self.device}-new"
+        for tag in range(2):
+            items = [self.item(each, "createOrUpdate", tags={"round": tag}) for each in (self.device, new)]
+            result = self.registry.bulk_create_or_update_devices(items)
+            self.assertEqual((result.is_successful, result.errors), (True, []))
+            for each in (self.device, new):
+                self.assertEqual(self.registry.get_twin(each).tags, {"round": tag})
+        stale = self.item(new, "createOrUpdateIfMatchETag", e_tag="bm8=", tags={"round": 2})
+        [error] = self.registry.bulk_create_or_update_devices([stale]).errors
+        self.assertEqual((error.device_id, error.error_code), (new, "PreconditionFailed"))
+        self.assertEqual(self.registry.get_twin(new).tags, {"round": 1})
+
     def test_an_update_with_a_stale_etag_is_refused(self):
         created = self.create_device()
         self.registry.update_device_with_sas(self.device, created.etag, KEY, KEY, "enabled")

@@ -79,10 +79,24 @@ fn many_notes_of_one_identity_are_written_once() {
     for milliseconds in 0..1000 {
         table.note(&identity, Note::Activity, Timestamp::from_milliseconds(milliseconds));
     }
-    let unwritten = table.take_unwritten(10);
-    assert_eq!(unwritten.len(), 1);
-    assert_eq!(unwritten[0].1.last_activity, Timestamp::from_milliseconds(999));
-    assert!(table.take_unwritten(10).is_empty());
+    let listed = table.take_listed();
+    assert_eq!(listed, std::slice::from_ref(&identity));
     table.note(&identity, Note::Activity, Timestamp::from_milliseconds(1000));
-    assert_eq!(table.take_unwritten(10).len(), 1);
+    assert!(table.take_listed().is_empty(), "it is still to be written");
+    let seen = table.to_write(listed);
+    assert_eq!(seen.first().map(|(_, seen)| seen.last_activity), Some(Timestamp::from_milliseconds(1000)));
+    assert!(table.take_listed().is_empty());
+    table.note(&identity, Note::Activity, Timestamp::from_milliseconds(1001));
+    assert_eq!(table.take_listed().len(), 1, "what came after is written next");
+}
+
+#[test]
+fn what_could_not_be_written_is_listed_again() {
+    let table = IdentityTable::new();
+    for id in ["a", "b"] {
+        put(&table, id, "1", true, Credentials::None);
+        table.note(&id.parse().expect("an id"), Note::Activity, Timestamp::from_milliseconds(1));
+    }
+    table.list_again(table.take_listed());
+    assert_eq!(table.take_listed().len(), 2);
 }

@@ -9,13 +9,17 @@ use model::{DeviceId, Identity, ModuleId};
 
 use super::devices::NewDevice;
 use super::modules::NewModule;
-use super::registry_errors::{BulkRequestError, CreateDeviceError, CreateModuleError, DeleteIdentityError, UpdateIdentityError};
-use super::twins::{IfMatch, TwinWriteError};
-use crate::document::DocumentError;
-use crate::error::{StoreError, UnknownIdentity};
+use super::registry_errors::BulkRequestError;
+use super::twins::IfMatch;
 use crate::handle::Twins;
 use crate::store::{Stop, Unit};
 use crate::twin::{Change, ServiceWrite};
+
+mod mode;
+mod refused;
+
+use mode::{Mode, mode, twin_condition};
+use refused::{Refused, widen};
 
 impl Twins {
     /// Carries out at most 100 operations, each on another identity, in their order.
@@ -42,28 +46,6 @@ fn bytes_of(items: &[BulkItem]) -> usize {
     items.iter().map(|item| section(&item.tags) + desired(item)).sum()
 }
 
-/// What an item asks for, without its condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Create,
-    Update,
-    Delete,
-    UpdateTwin,
-}
-
-/// Why one item was refused.
-#[derive(Debug)]
-struct Refused {
-    code: ErrorCode,
-    text: String,
-}
-
-impl Refused {
-    fn new(code: ErrorCode, text: impl ToString) -> Self {
-        Self { code, text: text.to_string() }
-    }
-}
-
 impl Unit<'_> {
     fn bulk(&mut self, items: Vec<BulkItem>) -> Result<BulkResult, Stop<BulkRequestError>> {
         let mut errors = Vec::new();
@@ -82,72 +64,61 @@ impl Unit<'_> {
 
     fn bulk_item(&mut self, item: BulkItem) -> Result<(), Stop<Refused>> {
         let (mode, if_match) = mode(&item).map_err(Stop::Refused)?;
+        let if_match = if_match.map_err(Stop::Refused);
         let invalid_id = |error: model::InvalidId| Stop::Refused(Refused::new(ErrorCode::ArgumentInvalid, error));
         let device: DeviceId = item.id.parse().map_err(invalid_id)?;
         let module: Option<ModuleId> = item.module_id.as_deref().map(str::parse).transpose().map_err(invalid_id)?;
+        let identity = Identity { device, module };
         match mode {
-            Mode::Create => self.bulk_create(device, module, item),
-            Mode::Update => self.bulk_update(&device, module, item, &if_match),
-            Mode::Delete => match module {
-                None => widen(self.delete_device(&device, &if_match)),
-                Some(module) => widen(self.delete_module(&Identity::module(device, module), &if_match)),
-            },
+            Mode::Create => self.bulk_create(identity, item),
+            // Who is not registered yet has no etag that the item could name.
+            Mode::CreateOrUpdate if self.identity_id(&identity)?.is_none() => self.bulk_create(identity, item),
+            Mode::CreateOrUpdate => self.bulk_overwrite(&identity, item, &if_match?),
+            Mode::Update => self.bulk_update(&identity, item, &if_match?),
+            Mode::Delete => self.bulk_delete(&identity, &if_match?),
             Mode::UpdateTwin => {
-                let write = service_write(&item)?;
-                self.bulk_write_twin(&Identity { device, module }, &write, &if_match)
+                let (write, if_match) = (service_write(&item)?, if_match?);
+                widen(self.write_service(&identity, &write, Change::Merge, &if_match).map(drop))
             }
         }
     }
 
-    fn bulk_create(&mut self, device: DeviceId, module: Option<ModuleId>, item: BulkItem) -> Result<(), Stop<Refused>> {
+    fn bulk_create(&mut self, identity: Identity, item: BulkItem) -> Result<(), Stop<Refused>> {
         // The twin's rules before anything is written: a refused item writes nothing.
         let write = service_write(&item)?;
         write.check_size().map_err(|error| Stop::Refused(error.into()))?;
-        match &module {
-            None => widen(self.create_device(&device, &new_device(item)).map(drop))?,
-            Some(module) => widen(self.create_module(&device, module, &new_module(item)).map(drop))?,
+        match &identity.module {
+            None => widen(self.create_device(&identity.device, &new_device(item)).map(drop))?,
+            Some(module) => widen(self.create_module(&identity.device, module, &new_module(item)).map(drop))?,
         }
-        self.bulk_write_twin(&Identity { device, module }, &write, &IfMatch::Any)
+        widen(self.write_service(&identity, &write, Change::Merge, &IfMatch::Any).map(drop))
     }
 
-    fn bulk_update(
-        &mut self,
-        device: &DeviceId,
-        module: Option<ModuleId>,
-        item: BulkItem,
-        if_match: &IfMatch,
-    ) -> Result<(), Stop<Refused>> {
-        match module {
-            None => widen(self.update_device(device, &new_device(item), if_match).map(drop)),
-            Some(module) => {
-                let identity = Identity::module(device.clone(), module);
-                widen(self.update_module(&identity, &new_module(item), if_match).map(drop))
-            }
+    /// Puts what the item says in place of what is registered, and the sections of the twin that it
+    /// names in place of those stored. The twin has a condition of its own, if the item names one.
+    fn bulk_overwrite(&mut self, identity: &Identity, item: BulkItem, if_match: &IfMatch) -> Result<(), Stop<Refused>> {
+        let write = service_write(&item)?;
+        // Each refuses before it writes, so the twin is worked out first and written last.
+        let (row, _) = widen(self.changed_by_service(identity, &write, Change::Replace, &twin_condition(&item)))?;
+        self.bulk_update(identity, item, if_match)?;
+        if !write.is_empty() {
+            self.update_twin(row.identity.id, &row.twin)?;
+        }
+        Ok(())
+    }
+
+    fn bulk_update(&mut self, identity: &Identity, item: BulkItem, if_match: &IfMatch) -> Result<(), Stop<Refused>> {
+        match identity.module {
+            None => widen(self.update_device(&identity.device, &new_device(item), if_match).map(drop)),
+            Some(_) => widen(self.update_module(identity, &new_module(item), if_match).map(drop)),
         }
     }
 
-    fn bulk_write_twin(&mut self, identity: &Identity, write: &ServiceWrite, if_match: &IfMatch) -> Result<(), Stop<Refused>> {
-        widen(self.write_service(identity, write, Change::Merge, if_match).map(drop))
-    }
-}
-
-/// Reads the mode, in any case, with the condition it names.
-fn mode(item: &BulkItem) -> Result<(Mode, IfMatch), Refused> {
-    let written = item.import_mode.as_deref().ok_or_else(|| Refused::new(ErrorCode::ArgumentNull, "importMode is missing"))?;
-    let conditional = |etag: &Option<String>| match etag.as_deref().map(|etag| etag.trim_matches('"')) {
-        None | Some("") => Err(Refused::new(ErrorCode::ArgumentNull, format!("{written} needs an etag"))),
-        Some("*") => Ok(IfMatch::Any),
-        Some(etag) => Ok(IfMatch::Etag(etag.to_owned())),
-    };
-    match written.to_ascii_lowercase().as_str() {
-        "create" => Ok((Mode::Create, IfMatch::Absent)),
-        "update" => Ok((Mode::Update, IfMatch::Any)),
-        "updateifmatchetag" => Ok((Mode::Update, conditional(&item.etag)?)),
-        "delete" => Ok((Mode::Delete, IfMatch::Any)),
-        "deleteifmatchetag" => Ok((Mode::Delete, conditional(&item.etag)?)),
-        "updatetwin" => Ok((Mode::UpdateTwin, IfMatch::Any)),
-        "updatetwinifmatchetag" => Ok((Mode::UpdateTwin, conditional(&item.twin_etag)?)),
-        _ => Err(Refused::new(ErrorCode::ArgumentInvalid, format!("{written:?} is not an import mode"))),
+    fn bulk_delete(&mut self, identity: &Identity, if_match: &IfMatch) -> Result<(), Stop<Refused>> {
+        match identity.module {
+            None => widen(self.delete_device(&identity.device, if_match)),
+            Some(_) => widen(self.delete_module(identity, if_match)),
+        }
     }
 }
 
@@ -168,90 +139,4 @@ fn service_write(item: &BulkItem) -> Result<ServiceWrite, Stop<Refused>> {
     let patch = TwinPatch { tags: item.tags.clone(), properties: item.properties.clone() };
     let write = ServiceWrite::from_patch(patch).map_err(|error| Stop::Refused(error.into()))?;
     write.map_err(|error| Stop::Refused(Refused::new(ErrorCode::ArgumentInvalid, error)))
-}
-
-/// Turns an operation's own refusal into an item's.
-fn widen<E: Into<Refused>>(outcome: Result<(), Stop<E>>) -> Result<(), Stop<Refused>> {
-    outcome.map_err(|stop| match stop {
-        Stop::Refused(error) => Stop::Refused(error.into()),
-        Stop::Sqlite(failure) => Stop::Sqlite(failure),
-    })
-}
-
-impl From<CreateDeviceError> for Refused {
-    fn from(error: CreateDeviceError) -> Self {
-        let code = match &error {
-            CreateDeviceError::AlreadyExists(_) => ErrorCode::DeviceAlreadyExists,
-            CreateDeviceError::Authentication(_) => ErrorCode::ArgumentInvalid,
-            CreateDeviceError::Store(_) => ErrorCode::ServerError,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<CreateModuleError> for Refused {
-    fn from(error: CreateModuleError) -> Self {
-        let code = match &error {
-            CreateModuleError::DeviceNotFound(_) => ErrorCode::DeviceNotFound,
-            CreateModuleError::AlreadyExists(..) => ErrorCode::ModuleAlreadyExistsOnDevice,
-            CreateModuleError::TooMany(_) => ErrorCode::TooManyModulesOnDevice,
-            CreateModuleError::Authentication(_) => ErrorCode::ArgumentInvalid,
-            CreateModuleError::Store(_) => ErrorCode::ServerError,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<UpdateIdentityError> for Refused {
-    fn from(error: UpdateIdentityError) -> Self {
-        let code = match &error {
-            UpdateIdentityError::NotFound(unknown) => not_found_code(unknown),
-            UpdateIdentityError::EtagMismatch(_) => ErrorCode::PreconditionFailed,
-            UpdateIdentityError::Authentication(_) => ErrorCode::ArgumentInvalid,
-            UpdateIdentityError::Store(_) => ErrorCode::ServerError,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<DeleteIdentityError> for Refused {
-    fn from(error: DeleteIdentityError) -> Self {
-        let code = match &error {
-            DeleteIdentityError::NotFound(unknown) => not_found_code(unknown),
-            DeleteIdentityError::EtagMismatch(_) => ErrorCode::PreconditionFailed,
-            DeleteIdentityError::Store(_) => ErrorCode::ServerError,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<TwinWriteError> for Refused {
-    fn from(error: TwinWriteError) -> Self {
-        let code = match &error {
-            TwinWriteError::UnknownIdentity(unknown) => not_found_code(unknown),
-            TwinWriteError::EtagMismatch(_) => ErrorCode::PreconditionFailed,
-            TwinWriteError::Document(_) | TwinWriteError::ReportedByService => ErrorCode::ArgumentInvalid,
-            TwinWriteError::Store(_) => ErrorCode::ServerError,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<DocumentError> for Refused {
-    fn from(error: DocumentError) -> Self {
-        Self::new(ErrorCode::ArgumentInvalid, error)
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::new(ErrorCode::ServerError, error)
-    }
-}
-
-fn not_found_code(unknown: &UnknownIdentity) -> ErrorCode {
-    match unknown {
-        UnknownIdentity::Device(_) => ErrorCode::DeviceNotFound,
-        UnknownIdentity::Module(..) => ErrorCode::ModuleNotFound,
-    }
 }

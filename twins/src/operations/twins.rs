@@ -270,12 +270,24 @@ impl Unit<'_> {
         change: Change,
         if_match: &IfMatch,
     ) -> Result<(TwinRow, Option<DesiredChange>), Stop<TwinWriteError>> {
-        let Some(mut row) = self.twin_row(identity)? else { return refuse(self.unknown(identity)?) };
-        check_etag(if_match, &row.twin.etag_text()).map_err(|error| Stop::Refused(error.into()))?;
-        let notice = row.twin.write(write, change, self.now()).map_err(|error| Stop::Refused(error.into()))?;
+        let (row, notice) = self.changed_by_service(identity, write, change, if_match)?;
         if !write.is_empty() {
             self.update_twin(row.identity.id, &row.twin)?;
         }
+        Ok((row, notice))
+    }
+
+    /// The twin as [`Unit::write_service`] would leave it; nothing is written yet.
+    pub(super) fn changed_by_service(
+        &self,
+        identity: &Identity,
+        write: &ServiceWrite,
+        change: Change,
+        if_match: &IfMatch,
+    ) -> Result<(TwinRow, Option<DesiredChange>), Stop<TwinWriteError>> {
+        let Some(mut row) = self.twin_row(identity)? else { return refuse(self.unknown(identity)?) };
+        check_etag(if_match, &row.twin.etag_text()).map_err(|error| Stop::Refused(error.into()))?;
+        let notice = row.twin.write(write, change, self.now()).map_err(|error| Stop::Refused(error.into()))?;
         Ok((row, notice.map(|(version, body)| DesiredChange { version, body })))
     }
 

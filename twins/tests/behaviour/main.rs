@@ -1,6 +1,7 @@
 //! What the store promises, through its public API alone. Another backend runs this suite by
 //! taking the place of [`Home::open`].
 
+mod bulk;
 mod command_feedback;
 mod command_model;
 mod commands;

@@ -1,9 +1,9 @@
-use model::api::{Authentication, AuthenticationType, BulkItem, ConnectionState, Status, SymmetricKey};
+use model::api::{Authentication, AuthenticationType, ConnectionState, Status, SymmetricKey};
 use model::{Credentials, Timestamp};
-use serde_json::{Value, json};
+use serde_json::json;
 use twins::{
-    BulkRequestError, CreateDeviceError, CreateModuleError, DeleteIdentityError, DeviceStatistics, IfMatch, NewDevice, NewModule,
-    TwinReadError, Twins, UnknownIdentity, UpdateIdentityError,
+    CreateDeviceError, CreateModuleError, DeleteIdentityError, DeviceStatistics, IfMatch, NewDevice, NewModule, TwinReadError, Twins,
+    UnknownIdentity, UpdateIdentityError,
 };
 
 use crate::{Home, create, device_id, identity, module_id, new_device};
@@ -150,56 +150,6 @@ async fn devices_are_listed_in_pages_without_their_modules() {
     assert_eq!(ids(twins.devices(None, 3).await.expect("read")), ["B", "a", "b"]);
     assert_eq!(ids(twins.devices(Some(device_id("b")), 3).await.expect("read")), ["c"]);
     assert_eq!(ids(twins.devices(None, usize::MAX).await.expect("read")).len(), 4);
-}
-
-fn item(json: Value) -> BulkItem {
-    serde_json::from_value(json).expect("an item")
-}
-
-#[tokio::test]
-async fn a_bulk_request_carries_out_what_it_can() {
-    let home = Home::new();
-    let twins = home.open().await;
-    create(&twins, "old").await;
-    let result = twins
-        .bulk(vec![
-            item(json!({"id": "new", "importMode": "create", "tags": {"a": 1}, "properties": {"desired": {"b": 2}}})),
-            item(json!({"id": "old", "importMode": "CREATE"})),
-            item(json!({"id": "old", "moduleId": "m", "importMode": "Create"})),
-            item(json!({"id": "gone", "importMode": "Delete"})),
-            item(json!({"id": "two", "importMode": "create", "tags": {"a": [null]}})),
-            item(json!({"id": "etag", "importMode": "updateIfMatchETag"})),
-            item(json!({"id": "mode", "importMode": "upsert"})),
-            item(json!({"id": "a b", "importMode": "create"})),
-        ])
-        .await
-        .expect("carried out");
-    assert!(!result.is_successful);
-    let errors: Vec<_> = result.errors.iter().map(|e| (e.device_id.as_str(), e.error_code.as_str(), e.operation.as_deref())).collect();
-    let expect = [
-        ("old", "DeviceAlreadyExists", Some("CREATE")),
-        ("gone", "DeviceNotFound", Some("Delete")),
-        ("two", "ArgumentInvalid", Some("create")),
-        ("etag", "ArgumentNull", Some("updateIfMatchETag")),
-        ("mode", "ArgumentInvalid", Some("upsert")),
-        ("a b", "ArgumentInvalid", Some("create")),
-    ];
-    assert_eq!(errors, expect);
-    let twin = twins.twin(&identity("new")).await.expect("created");
-    assert_eq!(twin.properties.desired.expect("desired")["b"], 2);
-    assert!(twins.module(&device_id("old"), &module_id("m")).await.expect("read").is_some());
-    assert_eq!(twins.device(&device_id("two")).await, Ok(None), "a refused item writes nothing");
-}
-
-#[tokio::test]
-async fn a_bulk_request_is_bounded_and_names_each_identity_once() {
-    let home = Home::new();
-    let twins = home.open().await;
-    let many = (0..101).map(|n| item(json!({"id": format!("d{n}"), "importMode": "create"}))).collect();
-    assert_eq!(twins.bulk(many).await, Err(BulkRequestError::TooMany { count: 101 }));
-    let twice = vec![item(json!({"id": "d", "importMode": "create"})), item(json!({"id": "d", "importMode": "delete"}))];
-    assert_eq!(twins.bulk(twice).await, Err(BulkRequestError::Duplicate { id: "d".into() }));
-    assert_eq!(twins.device_statistics().total, 0);
 }
 
 #[tokio::test]

@@ -107,6 +107,8 @@ async fn a_call_that_cannot_be_is_refused_before_the_device_is_asked() {
         let code = if status == 413 { "MessageTooLarge" } else { "ArgumentInvalid" };
         refused(&hub, hub.ask("POST /twins/d/methods").body(&body), status, code).await;
     }
+    let soon = hub.answer(hub.ask("POST /twins/d/methods").body(r#"{"methodName":"m","responseTimeoutInSeconds":4}"#)).await;
+    assert!(soon.text().contains("must lie between 5 and 300 seconds, not at 4"), "{soon:?}");
     check(&hub, hub.ask("POST /twins/d/methods").body(&payload(1024 * 1024)), 413, "MessageTooLarge").await;
     check(&hub, hub.ask("POST /twins/d/methods").body("{}"), 400, "IotHubFormatError").await;
 }
