@@ -11,6 +11,8 @@ mod event_hubs;
 mod file_uploads;
 mod modules;
 mod new_command;
+mod pieces;
+mod redrive;
 mod registry_errors;
 mod service_messages;
 mod subscriptions;

@@ -4,6 +4,7 @@ use model::api::{DeadLetterReason, FeedbackStatus};
 use model::{Timestamp, property_bag};
 use rusqlite::{Statement, params};
 
+use super::pieces::Piece;
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::command_queue::{CommandQueue, Entry};
@@ -205,12 +206,13 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Removes every command of a queue with its lock and writes the feedback asked for; says how
-    /// many there were.
-    pub(crate) fn purge_commands(&mut self, id: i64) -> Result<usize, rusqlite::Error> {
-        self.record_purged(id)?;
-        let purged = self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1")?.execute([id])?;
-        self.locks.clear_queue(id);
-        Ok(purged)
+    /// Removes the commands of a piece with their locks and writes the feedback asked for.
+    pub(crate) fn purge_commands(&mut self, id: i64, piece: &Piece) -> Result<(), rusqlite::Error> {
+        self.record_purged(id, piece.covers)?;
+        let sql = "DELETE FROM commands WHERE identity = ?1 AND sequence > ?2 AND sequence <= ?3";
+        let span = params![id, from_unsigned(piece.covers.after), from_unsigned(piece.covers.last)];
+        self.connection.prepare_cached(sql)?.execute(span)?;
+        piece.sequences.iter().for_each(|sequence| self.locks.clear(id, *sequence));
+        Ok(())
     }
 }
