@@ -89,10 +89,11 @@ impl<S: Sync> FromRequestParts<S> for Admitted {
             None => {
                 // The address was checked by TLS; that of a token counts for itself.
                 let claim = ClaimedIdentity { identity, host: hub.name().to_owned() };
-                let grant = hub.admit(evidence(token, peer), &claim).map_err(|reject| reason::not_admitted(&reject))?;
-                memory.remember(claim.identity, token.cloned(), grant)
+                let grant = hub.admit(evidence(token, peer), &claim).inspect_err(|_| peer.refused());
+                memory.remember(claim.identity, token.cloned(), grant.map_err(|reject| reason::not_admitted(&reject))?)
             }
         };
+        peer.admitted();
         Ok(Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) })
     }
 }

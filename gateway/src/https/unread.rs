@@ -1,7 +1,7 @@
 //! What a client still sends of a body that no operation reads, because the request was refused.
 //! A body that is let go resets its stream over HTTP/2, and its connection over HTTP/1.1 once bytes
 //! arrive that nobody takes; either way clients lose the answer that is on its way. So a bounded
-//! rest is read and thrown away.
+//! rest is read and thrown away, and little of it for somebody whom nobody knows.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,16 +15,22 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
+use crate::listener::Standing;
+
 /// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
 /// is reset.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The same on a connection that has shown no credentials that hold: most messages, and no more than
+/// the client has under way before it could hear of a refusal.
+const STRANGERS_BYTES_MAX: usize = 64 * 1024;
 /// How long a rest may take. A stream counts as open until then, so a connection has few.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The request, whose body reads itself to its end when it is dropped early.
-pub(super) fn discarding(request: Request<Incoming>) -> Request {
+/// The request, whose body reads itself to its end when it is dropped early; how far depends on what
+/// its sender has shown by then.
+pub(super) fn discarding(request: Request<Incoming>, sender: &Standing) -> Request {
     let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
-    request.map(|body| Body::new(Discarding { body: Some(body), invited }))
+    request.map(|body| Body::new(Discarding { body: Some(body), invited, sender: sender.clone() }))
 }
 
 struct Discarding<B: Rest> {
@@ -32,6 +38,7 @@ struct Discarding<B: Rest> {
     /// Whether the client sends without being told to. The first read tells it to, so what it was
     /// never asked for is not read.
     invited: bool,
+    sender: Standing,
 }
 
 /// A body that can be read on without whoever asked for it.
@@ -67,14 +74,15 @@ impl<B: Rest> Drop for Discarding<B> {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(discard(body));
+            let bytes_max = if self.sender.was_admitted() { DISCARDED_BYTES_MAX } else { STRANGERS_BYTES_MAX };
+            runtime.spawn(discard(body, bytes_max));
         }
     }
 }
 
 /// Whatever it holds, and however it ends, nobody waits for it.
-async fn discard(body: impl Rest) {
-    let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
+async fn discard(body: impl Rest, bytes_max: usize) {
+    let mut rest = Limited::new(body, bytes_max);
     let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
     let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
 }
@@ -87,6 +95,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::https::test_hub::peer;
 
     /// A body of `chunks` chunks of 64 KiB, and what tells when each was read, and its end.
     fn body(chunks: usize) -> (Discarding<Body>, mpsc::UnboundedReceiver<usize>) {
@@ -99,7 +108,9 @@ mod tests {
     }
 
     fn sent(body: Body) -> Discarding<Body> {
-        Discarding { body: Some(body), invited: true }
+        let peer = peer();
+        peer.admitted();
+        Discarding { body: Some(body), invited: true, sender: peer.standing }
     }
 
     async fn chunks_read(mut reads: mpsc::UnboundedReceiver<usize>) -> usize {
@@ -138,6 +149,14 @@ mod tests {
         let (unread, reads) = body(usize::MAX);
         drop(unread);
         assert_eq!(chunks_read(reads).await, DISCARDED_BYTES_MAX / (64 * 1024) + 1);
+    }
+
+    #[tokio::test]
+    async fn of_a_strangers_body_little_is_read() {
+        let (mut unread, reads) = body(usize::MAX);
+        unread.sender = Standing::default();
+        drop(unread);
+        assert_eq!(chunks_read(reads).await, STRANGERS_BYTES_MAX / (64 * 1024) + 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -237,6 +237,25 @@ async fn no_more_streams_are_served_at_once_than_announced() {
     assert_eq!(client.answer(1).await.first(), Some(&0x89));
 }
 
+/// It does not answer the ping behind the goodbye, and would go on.
+#[tokio::test]
+async fn a_client_that_is_refused_too_often_is_shown_out() {
+    let hub = hub_with_device().await;
+    let mut client = Client::greeting(&hub).await;
+    let refused = block(&hub, "GET", "/devices/other/messages/devicebound");
+    for stream in (1..16).step_by(2) {
+        client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &refused)).await;
+        client.answer(stream).await;
+    }
+    tokio::time::pause();
+    let mut has_goodbye = false;
+    while let Some(frame) = client.frame().await {
+        has_goodbye |= frame.kind == GOAWAY;
+    }
+    assert!(has_goodbye);
+    client.served.await.expect("no panic");
+}
+
 #[tokio::test]
 async fn a_client_that_asks_for_pongs_and_reads_none_is_let_go() {
     let hub = hub_with_device().await;

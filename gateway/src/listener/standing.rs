@@ -1,0 +1,83 @@
+//! How the requests of one connection for admission went. A protocol that ends its connection at
+//! the first refusal has no need of it; over HTTPS a client may send the next request at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use tokio::sync::Notify;
+
+/// Refusals one after the other that end a connection. A client whose token has run out gets one,
+/// and comes back with another token; so does each of a few that share a connection.
+const REFUSALS_MAX: u32 = 8;
+
+/// What one connection has shown of itself. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    was_admitted: AtomicBool,
+    refusals: AtomicU32,
+    spent: Notify,
+}
+
+impl Standing {
+    /// Somebody was let in.
+    pub(super) fn admitted(&self) {
+        // What other threads see of it a moment later decides nothing.
+        self.inner.refusals.store(0, Ordering::Relaxed);
+        self.inner.was_admitted.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody was not; says whether that was one too many, once.
+    pub(super) fn refused(&self) -> bool {
+        let is_last = self.inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 == REFUSALS_MAX;
+        if is_last {
+            self.inner.spent.notify_one();
+        }
+        is_last
+    }
+
+    /// Whether anybody was let in before.
+    pub(crate) fn was_admitted(&self) -> bool {
+        self.inner.was_admitted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there was one refusal too many. For one caller.
+    pub(crate) async fn spent(&self) {
+        self.inner.spent.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn refuse(standing: &Standing, times: u32) -> Vec<bool> {
+        (0..times).map(|_| standing.refused()).collect()
+    }
+
+    #[test]
+    fn refusals_in_a_row_are_too_many_at_some_point_and_that_is_said_once() {
+        let standing = Standing::default();
+        assert_eq!(refuse(&standing, REFUSALS_MAX - 1), [false; REFUSALS_MAX as usize - 1]);
+        assert!(standing.spent().now_or_never().is_none());
+        assert_eq!(refuse(&standing, 3), [true, false, false]);
+        assert!(standing.spent().now_or_never().is_some(), "who looks later learns of it, too");
+    }
+
+    #[test]
+    fn an_admission_makes_up_for_what_was_before() {
+        let standing = Standing::default();
+        for _ in 0..3 {
+            assert!(!refuse(&standing, REFUSALS_MAX - 1).contains(&true));
+            standing.admitted();
+        }
+        assert!(standing.was_admitted());
+        assert!(!Standing::default().was_admitted());
+    }
+}
