@@ -5,6 +5,8 @@ use model::Timestamp;
 use model::api::{CommandBody, CommandItem, CommandState, DeadLetterItem, DeadLetterReason, FeedbackRecord, FeedbackStatus};
 use twins::CommandSettings;
 
+use super::step::Kind;
+
 /// What a reader was handed, by its place in the list of all that was ever handed out.
 pub(super) type Label = usize;
 
@@ -139,18 +141,18 @@ impl Reference {
     }
 
     /// Whether the lock was held.
-    pub(super) fn settle(&mut self, at: usize, label: Label, kind: super::Kind) -> bool {
+    pub(super) fn settle(&mut self, at: usize, label: Label, kind: Kind) -> bool {
         self.touch(at);
         let now = self.now;
         let is_it = |command: &Command| holds(command.lock, now) && command.lock.is_some_and(|(held, _)| held == label);
         let Some(place) = self.queues[at].waiting.iter().position(is_it) else { return false };
         match kind {
-            super::Kind::Complete => self.finish(at, place, None, FeedbackStatus::Success),
-            super::Kind::Reject => self.finish(at, place, Some(DeadLetterReason::Rejected), FeedbackStatus::Rejected),
-            super::Kind::Abandon if self.queues[at].waiting[place].item.delivery_count + 1 == self.settings.delivery_count_max => {
+            Kind::Complete => self.finish(at, place, None, FeedbackStatus::Success),
+            Kind::Reject => self.finish(at, place, Some(DeadLetterReason::Rejected), FeedbackStatus::Rejected),
+            Kind::Abandon if self.queues[at].waiting[place].item.delivery_count + 1 >= self.settings.delivery_count_max => {
                 self.finish(at, place, Some(DeadLetterReason::DeliveryCountExceeded), FeedbackStatus::DeliveryCountExceeded);
             }
-            super::Kind::Abandon => {
+            Kind::Abandon => {
                 let command = &mut self.queues[at].waiting[place];
                 command.item.delivery_count += 1;
                 command.lock = None;
