@@ -13,7 +13,9 @@
 //! place that knows how properties stand in headers; [`reason`] alone chooses codes.
 
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, post};
+
+use crate::https::handing_out;
 
 mod admission;
 mod batch;
@@ -36,10 +38,10 @@ pub(crate) fn routes() -> Router {
     let operations: [(&str, MethodRouter); 5] = [
         ("/messages/events", post(events::send)),
         // A lock that is missing is refused as a wrong one is.
-        ("/messages/devicebound", get(devicebound::receive).delete(devicebound::complete_or_reject)),
+        ("/messages/devicebound", handing_out(devicebound::receive).delete(devicebound::complete_or_reject)),
         ("/messages/devicebound/{lock}", delete(devicebound::complete_or_reject)),
         ("/messages/devicebound/{lock}/abandon", post(devicebound::abandon)),
-        ("/methods", get(methods::next)),
+        ("/methods", handing_out(methods::next)),
     ];
     let answers = [("/methods/{rid}", post(methods::answer))];
     let files = [
