@@ -11,7 +11,8 @@ use crate::handle::Twins;
 use crate::service_queue::ServiceQueue;
 use crate::store::{Stop, Unit};
 
-/// Commands that one sweep dead-letters, and locks it takes back, so that others get between.
+/// Commands that one sweep dead-letters, of 1 MiB at the most, and locks it takes back, so that others
+/// get between.
 const SWEPT_MAX: usize = 512;
 
 /// What a sweep found.
@@ -94,11 +95,10 @@ impl Unit<'_> {
         if !self.is_due(self.agenda.command_expiry) {
             return Ok(0);
         }
-        let expired = self.expired_commands(SWEPT_MAX)?;
+        let (expired, has_more) = self.expired_commands(SWEPT_MAX)?;
         for (id, sequence) in &expired {
             self.dead_letter(*id, *sequence, DeadLetterReason::Expired)?;
         }
-        let has_more = expired.len() == SWEPT_MAX;
         self.agenda.command_expiry = if has_more { Some(self.now()) } else { self.next_command_expiry()? };
         Ok(expired.len() as u64)
     }

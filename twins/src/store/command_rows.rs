@@ -4,7 +4,7 @@ use model::api::{DeadLetterReason, FeedbackStatus};
 use model::{Timestamp, property_bag};
 use rusqlite::{Statement, params};
 
-use super::pieces::Piece;
+use super::pieces::{BYTES_MAX, Piece};
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::command_queue::{CommandQueue, Entry};
@@ -74,23 +74,27 @@ impl Unit<'_> {
     }
 
     /// Up to `limit` commands of any queue that are past their time and not handed out, in the
-    /// order of expiry.
-    pub(crate) fn expired_commands(&self, limit: usize) -> Result<Vec<(i64, u64)>, rusqlite::Error> {
+    /// order of expiry, and no more than a piece has bytes; and whether there are more.
+    pub(crate) fn expired_commands(&self, limit: usize) -> Result<(Vec<(i64, u64)>, bool), rusqlite::Error> {
         let now = self.now();
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT identity, sequence FROM commands WHERE expiry <= ?1 ORDER BY expiry, identity, sequence")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT identity, sequence, length(body) + length(properties) FROM commands WHERE expiry <= ?1 \
+             ORDER BY expiry, identity, sequence",
+        )?;
         let mut rows = statement.query([now.as_milliseconds()])?;
-        let mut expired = Vec::new();
-        while let Some(row) = rows.next()?
-            && expired.len() < limit
-        {
+        let (mut expired, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
             let (id, sequence) = (row.get(0)?, to_unsigned(row.get(1)?));
-            if self.locks.of(id, sequence).is_none_or(|lock| !lock.holds(now)) {
-                expired.push((id, sequence));
+            if self.locks.of(id, sequence).is_some_and(|lock| lock.holds(now)) {
+                continue;
             }
+            bytes += to_unsigned(row.get(2)?);
+            if expired.len() == limit || (bytes > BYTES_MAX && !expired.is_empty()) {
+                return Ok((expired, true));
+            }
+            expired.push((id, sequence));
         }
-        Ok(expired)
+        Ok((expired, false))
     }
 
     /// The first expiry that is still to come.

@@ -9,7 +9,7 @@ use super::unit::Unit;
 /// Rows in a piece: a few milliseconds of the writer's time.
 const ROWS_MAX: usize = 128;
 /// Bodies and properties in a piece, unless its first row alone has more.
-const BYTES_MAX: u64 = 1 << 20;
+pub(super) const BYTES_MAX: u64 = 1 << 20;
 
 /// Part of a queue or of dead letters: sequence numbers behind `after`, up to `last`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
