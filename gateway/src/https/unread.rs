@@ -1,7 +1,7 @@
 //! What a client still sends of a body that no operation reads, because the request was refused.
 //! A body that is let go resets its stream over HTTP/2, and its connection over HTTP/1.1 once bytes
 //! arrive that nobody takes; either way clients lose the answer that is on its way. So a bounded
-//! rest is read and thrown away, and little of it for somebody whom nobody knows.
+//! rest is read and thrown away, and little of it for a stranger who has been told so before.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -20,14 +20,13 @@ use crate::listener::Standing;
 /// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
 /// is reset.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// The same on a connection that has shown no credentials that hold: most messages, and no more than
-/// the client has under way before it could hear of a refusal.
+/// The same of a stranger's second: it knows by then.
 const STRANGERS_BYTES_MAX: usize = 64 * 1024;
 /// How long a rest may take. A stream counts as open until then, so a connection has few.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The request, whose body reads itself to its end when it is dropped early; how far depends on what
-/// its sender has shown by then.
+/// The request, whose body reads itself to its end when it is dropped early; how far depends on how
+/// its sender stands by then.
 pub(super) fn discarding(request: Request<Incoming>, sender: &Standing) -> Request {
     let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
     request.map(|body| Body::new(Discarding { body: Some(body), invited, sender: sender.clone() }))
@@ -74,7 +73,7 @@ impl<B: Rest> Drop for Discarding<B> {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
-            let bytes_max = if self.sender.was_admitted() { DISCARDED_BYTES_MAX } else { STRANGERS_BYTES_MAX };
+            let bytes_max = if self.sender.may_be_heard() { DISCARDED_BYTES_MAX } else { STRANGERS_BYTES_MAX };
             runtime.spawn(discard(body, bytes_max));
         }
     }
@@ -152,11 +151,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_strangers_body_little_is_read() {
-        let (mut unread, reads) = body(usize::MAX);
-        unread.sender = Standing::default();
-        drop(unread);
-        assert_eq!(chunks_read(reads).await, STRANGERS_BYTES_MAX / (64 * 1024) + 1);
+    async fn of_a_strangers_second_body_little_is_read() {
+        let stranger = Standing::default();
+        for bytes_max in [DISCARDED_BYTES_MAX, STRANGERS_BYTES_MAX, STRANGERS_BYTES_MAX] {
+            let (mut unread, reads) = body(usize::MAX);
+            unread.sender = stranger.clone();
+            drop(unread);
+            assert_eq!(chunks_read(reads).await, bytes_max / (64 * 1024) + 1);
+        }
     }
 
     #[tokio::test(start_paused = true)]

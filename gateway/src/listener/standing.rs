@@ -18,7 +18,11 @@ pub(crate) struct Standing {
 
 #[derive(Debug, Default)]
 struct Inner {
-    was_admitted: AtomicBool,
+    /// Whether the last to ask was let in.
+    is_known: AtomicBool,
+    /// Whether a stranger has been listened to at length.
+    has_been_heard: AtomicBool,
+    /// One after the other.
     refusals: AtomicU32,
     spent: Notify,
 }
@@ -28,11 +32,13 @@ impl Standing {
     pub(super) fn admitted(&self) {
         // What other threads see of it a moment later decides nothing.
         self.inner.refusals.store(0, Ordering::Relaxed);
-        self.inner.was_admitted.store(true, Ordering::Relaxed);
+        self.inner.has_been_heard.store(false, Ordering::Relaxed);
+        self.inner.is_known.store(true, Ordering::Relaxed);
     }
 
     /// Somebody was not; says whether that was one too many, once.
     pub(super) fn refused(&self) -> bool {
+        self.inner.is_known.store(false, Ordering::Relaxed);
         let is_last = self.inner.refusals.fetch_add(1, Ordering::Relaxed) + 1 == REFUSALS_MAX;
         if is_last {
             self.inner.spent.notify_one();
@@ -40,9 +46,11 @@ impl Standing {
         is_last
     }
 
-    /// Whether anybody was let in before.
-    pub(crate) fn was_admitted(&self) -> bool {
-        self.inner.was_admitted.load(Ordering::Relaxed)
+    /// Whether to listen at length to what nobody wants: to those who were let in last, and to a
+    /// stranger once, which this call then was. A client whose token has run out, or whose link, is
+    /// in the midst of sending when it is told.
+    pub(crate) fn may_be_heard(&self) -> bool {
+        self.inner.is_known.load(Ordering::Relaxed) || !self.inner.has_been_heard.swap(true, Ordering::Relaxed)
     }
 
     /// Waits until there was one refusal too many. For one caller.
@@ -77,7 +85,16 @@ mod tests {
             assert!(!refuse(&standing, REFUSALS_MAX - 1).contains(&true));
             standing.admitted();
         }
-        assert!(standing.was_admitted());
-        assert!(!Standing::default().was_admitted());
+    }
+
+    #[test]
+    fn a_stranger_is_heard_once() {
+        let standing = Standing::default();
+        let heard = |standing: &Standing| [standing.may_be_heard(), standing.may_be_heard()];
+        assert_eq!(heard(&standing), [true, false]);
+        standing.admitted();
+        assert_eq!(heard(&standing), [true, true]);
+        standing.refused();
+        assert_eq!(heard(&standing), [true, false]);
     }
 }
