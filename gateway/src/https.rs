@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::Version;
+use axum::http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -81,8 +83,13 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let (origin, under_way) = (origin.clone(), activity.begin());
         async move {
+            let version = request.version();
             let request = unread::discarding(request, &origin.peer.standing);
-            let answer = exchange::answer(&origin, request).await;
+            let mut answer = exchange::answer(&origin, request).await;
+            // A client that is not told would send its next request into a connection that ends.
+            if version != Version::HTTP_2 && origin.peer.standing.is_spent() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| under_way.until_sent(body)))
         }
     });

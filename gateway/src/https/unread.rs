@@ -1,7 +1,7 @@
 //! What a client still sends of a body that no operation reads, because the request was refused.
 //! A body that is let go resets its stream over HTTP/2, and its connection over HTTP/1.1 once bytes
 //! arrive that nobody takes; either way clients lose the answer that is on its way. So a bounded
-//! rest is read and thrown away, and little of it for a stranger who has been told so before.
+//! rest is read and thrown away, and less of it the more strangers send on one connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::Version;
 use axum::http::header::EXPECT;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
@@ -20,7 +20,7 @@ use crate::listener::Standing;
 /// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
 /// is reset.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// The same of a stranger's second: it knows by then.
+/// The same of a stranger's that has been heard for long enough.
 const STRANGERS_BYTES_MAX: usize = 64 * 1024;
 /// How long a rest may take. A stream counts as open until then, so a connection has few.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,17 +73,24 @@ impl<B: Rest> Drop for Discarding<B> {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
-            let bytes_max = if self.sender.may_be_heard() { DISCARDED_BYTES_MAX } else { STRANGERS_BYTES_MAX };
-            runtime.spawn(discard(body, bytes_max));
+            runtime.spawn(discard(body, self.sender.clone()));
         }
     }
 }
 
 /// Whatever it holds, and however it ends, nobody waits for it.
-async fn discard(body: impl Rest, bytes_max: usize) {
-    let mut rest = Limited::new(body, bytes_max);
-    let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
+async fn discard(mut rest: impl Rest, sender: Standing) {
+    let read_on = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = rest.frame().await {
+            let more = frame.data_ref().map_or(0, Bytes::len);
+            bytes += more;
+            if bytes > DISCARDED_BYTES_MAX || (bytes > STRANGERS_BYTES_MAX && !sender.hears(more)) {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_on).await;
 }
 
 #[cfg(test)]
@@ -151,13 +158,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_strangers_second_body_little_is_read() {
+    async fn the_more_a_stranger_sends_the_less_is_read() {
         let stranger = Standing::default();
-        for bytes_max in [DISCARDED_BYTES_MAX, STRANGERS_BYTES_MAX, STRANGERS_BYTES_MAX] {
+        // Of each body one chunk for nothing, 128 of all, and of each the one that is too many.
+        for chunks in [129, 3, 2, 2] {
             let (mut unread, reads) = body(usize::MAX);
             unread.sender = stranger.clone();
             drop(unread);
-            assert_eq!(chunks_read(reads).await, bytes_max / (64 * 1024) + 1);
+            assert_eq!(chunks_read(reads).await, chunks);
         }
     }
 

@@ -2,13 +2,17 @@
 //! the first refusal has no need of it; over HTTPS a client may send the next request at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
 /// Refusals one after the other that end a connection. A client whose token has run out gets one,
 /// and comes back with another token; so does each of a few that share a connection.
 const REFUSALS_MAX: u32 = 8;
+
+/// Bytes that are listened to of strangers one after the other: two of the blocks in which SDKs send
+/// files.
+const HEARD_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// What one connection has shown of itself. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +24,8 @@ pub(crate) struct Standing {
 struct Inner {
     /// Whether the last to ask was let in.
     is_known: AtomicBool,
-    /// Whether a stranger has been listened to at length.
-    has_been_heard: AtomicBool,
+    /// Bytes of strangers that were listened to.
+    heard: AtomicU64,
     /// One after the other.
     refusals: AtomicU32,
     spent: Notify,
@@ -32,7 +36,7 @@ impl Standing {
     pub(super) fn admitted(&self) {
         // What other threads see of it a moment later decides nothing.
         self.inner.refusals.store(0, Ordering::Relaxed);
-        self.inner.has_been_heard.store(false, Ordering::Relaxed);
+        self.inner.heard.store(0, Ordering::Relaxed);
         self.inner.is_known.store(true, Ordering::Relaxed);
     }
 
@@ -46,11 +50,16 @@ impl Standing {
         is_last
     }
 
-    /// Whether to listen at length to what nobody wants: to those who were let in last, and to a
-    /// stranger once, which this call then was. A client whose token has run out, or whose link, is
-    /// in the midst of sending when it is told.
-    pub(crate) fn may_be_heard(&self) -> bool {
-        self.inner.is_known.load(Ordering::Relaxed) || !self.inner.has_been_heard.swap(true, Ordering::Relaxed)
+    /// Whether to listen to so many more bytes that nobody wants. A client whose token has run out, or
+    /// whose link, is in the midst of sending when it is told, so a stranger is heard for a while.
+    pub(crate) fn hears(&self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        self.inner.is_known.load(Ordering::Relaxed) || self.inner.heard.fetch_add(bytes, Ordering::Relaxed) + bytes <= HEARD_BYTES_MAX
+    }
+
+    /// Whether there were too many refusals.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.inner.refusals.load(Ordering::Relaxed) >= REFUSALS_MAX
     }
 
     /// Waits until there was one refusal too many. For one caller.
@@ -74,7 +83,8 @@ mod tests {
         let standing = Standing::default();
         assert_eq!(refuse(&standing, REFUSALS_MAX - 1), [false; REFUSALS_MAX as usize - 1]);
         assert!(standing.spent().now_or_never().is_none());
-        assert_eq!(refuse(&standing, 3), [true, false, false]);
+        assert_eq!((standing.is_spent(), refuse(&standing, 3)), (false, vec![true, false, false]));
+        assert!(standing.is_spent());
         assert!(standing.spent().now_or_never().is_some(), "who looks later learns of it, too");
     }
 
@@ -88,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_is_heard_once() {
+    fn a_stranger_is_heard_for_a_while() {
         let standing = Standing::default();
-        let heard = |standing: &Standing| [standing.may_be_heard(), standing.may_be_heard()];
-        assert_eq!(heard(&standing), [true, false]);
+        let heard = |standing: &Standing| [standing.hears(1), standing.hears(HEARD_BYTES_MAX as usize - 1), standing.hears(1)];
+        assert_eq!(heard(&standing), [true, true, false]);
         standing.admitted();
-        assert_eq!(heard(&standing), [true, true]);
+        assert_eq!(heard(&standing), [true, true, true]);
         standing.refused();
-        assert_eq!(heard(&standing), [true, false]);
+        assert_eq!(heard(&standing), [true, true, false]);
     }
 }
