@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use percent_encoding::percent_decode_str;
 
-use crate::files::{BlobName, ContainerName, Permission};
+use crate::files::{BlobName, ContainerName, LinkRefusal, Permission};
 use crate::https::{self, RequestPath};
 use crate::hub::Hub;
 use crate::listener::Peer;
@@ -56,7 +56,7 @@ pub(crate) async fn answer(request: Request) -> Option<Response> {
     let method = request.method().clone();
     let client_request_id = request.headers().get(&CLIENT_REQUEST_ID).cloned();
     let answered = match decoded(rest) {
-        Ok(blob) => operate(&hub, own, blob, request).await,
+        Ok(blob) => operate(&hub, &peer, own, blob, request).await,
         Err(reason) => Err(reason),
     };
     let mut response = answered.unwrap_or_else(|reason| {
@@ -72,10 +72,14 @@ fn decoded(rest: &str) -> Result<BlobName, Reason> {
     text.parse().map_err(|_| Reason::InvalidUri)
 }
 
-async fn operate(hub: &Arc<Hub>, container: ContainerName, blob: BlobName, request: Request) -> Result<Response, Reason> {
+async fn operate(hub: &Arc<Hub>, peer: &Peer, container: ContainerName, blob: BlobName, request: Request) -> Result<Response, Reason> {
     let (parts, body) = request.into_parts();
     let query = parts.uri.query().unwrap_or_default();
-    let permission = hub.files.permitted(&container, &blob, query).await?;
+    let permission = hub.files.permitted(&container, &blob, query).await.inspect_err(|refusal| match refusal {
+        LinkRefusal::Link(_) | LinkRefusal::Ended => peer.refused(),
+        LinkRefusal::Store(_) => {}
+    })?;
+    peer.admitted();
     match (&parts.method, permission) {
         (&Method::PUT, Permission::Write { upload }) => {
             let place = upload::Place { hub: Arc::clone(hub), upload, container, blob };

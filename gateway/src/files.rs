@@ -19,6 +19,7 @@ mod block_list;
 mod checksum;
 mod layout;
 mod link;
+mod listing;
 mod name;
 mod operations;
 mod part;

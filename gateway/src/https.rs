@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::Request;
+use axum::http::Version;
+use axum::http::header::{CONNECTION, HeaderValue};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -18,13 +20,14 @@ use model::limits::HANDSHAKE_TIMEOUT;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::hub::Hub;
-use crate::listener::Peer;
+use crate::listener::{Peer, Standing};
 use crate::observe::{Metrics, Protocol};
 
 mod activity;
 mod authority;
 mod body;
 mod exchange;
+mod handing_out;
 mod lock_timeout;
 mod path;
 mod refusal;
@@ -41,6 +44,7 @@ mod tests;
 pub(crate) use authority::CameBy;
 pub(crate) use body::{Json, Payload, RequestBody, received, received_json};
 pub(crate) use exchange::{Origin, span};
+pub(crate) use handing_out::handing_out;
 pub(crate) use lock_timeout::LockTimeout;
 pub(crate) use path::{RequestPath, Target};
 pub(crate) use refusal::Refusal;
@@ -65,8 +69,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a goodbye to a connection without requests may take.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves one connection until it ends, has been without a request for too long, or the hub
-/// stops; requests under way are then finished.
+/// Serves one connection until it ends, has been without a request for too long, has been refused
+/// too often, or the hub stops; requests under way are then finished.
 pub(crate) async fn serve<S>(hub: Arc<Hub>, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -75,10 +79,17 @@ where
     let _open = Open::counted(&hub.metrics);
     let activity = Activity::default();
     let origin = Origin { hub, peer: Arc::new(peer), memory: Arc::default() };
+    let standing = origin.peer.standing.clone();
     let service = service_fn(|request: Request<Incoming>| {
         let (origin, under_way) = (origin.clone(), activity.begin());
         async move {
-            let answer = exchange::answer(&origin, unread::discarding(request)).await;
+            let version = request.version();
+            let request = unread::discarding(request, &origin.peer.standing);
+            let mut answer = exchange::answer(&origin, request).await;
+            // A client that is not told would send its next request into a connection that ends.
+            if version != Version::HTTP_2 && origin.peer.standing.is_spent() {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| under_way.until_sent(body)))
         }
     });
@@ -91,7 +102,7 @@ where
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-        () = activity.lapsed() => {
+        () = given_up(&activity, &standing) => {
             connection.as_mut().graceful_shutdown();
             // A peer that does not even read the goodbye is not waited for.
             tokio::time::timeout(FAREWELL_TIMEOUT, connection).await.unwrap_or(Ok(()))
@@ -99,6 +110,14 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(peer = %origin.peer.address, %error, "a connection over HTTPS broke");
+    }
+}
+
+/// Waits until a connection is of no use, or does no good.
+async fn given_up(activity: &Activity, standing: &Standing) {
+    tokio::select! {
+        () = activity.lapsed() => {}
+        () = standing.spent() => {}
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod bind;
 mod failure_budget;
 mod handshake;
 mod read_ahead;
+mod standing;
 pub(crate) mod websocket;
 
 use std::future::Future;
@@ -25,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 pub(crate) use self::failure_budget::FailureBudget;
 pub(crate) use self::handshake::Handshakes;
 use self::read_ahead::ReadAhead;
+pub(crate) use self::standing::Standing;
 use crate::drain::Drain;
 use crate::observe::Metrics;
 
@@ -47,9 +49,24 @@ pub(crate) struct Peer {
     pub(crate) local_port: u16,
     /// What a failure to authenticate counts in.
     pub(crate) failures: Arc<FailureBudget>,
+    /// How its requests for admission went, where it may have more than one.
+    pub(crate) standing: Standing,
 }
 
 impl Peer {
+    /// Notes that a request of it was let in.
+    pub(crate) fn admitted(&self) {
+        self.standing.admitted();
+    }
+
+    /// Notes that a request of it was not. Too many one after the other end the connection, and count
+    /// as one failed handshake.
+    pub(crate) fn refused(&self) {
+        if self.standing.refused() {
+            self.charge_failure();
+        }
+    }
+
     /// Counts a failure to authenticate as a failed handshake, with the same consequence.
     pub(crate) fn charge_failure(&self) {
         self.failures.charge(self.address.ip(), Instant::now());

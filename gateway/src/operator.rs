@@ -39,6 +39,8 @@ pub(crate) use parameters::Parameters;
 
 use access::{carried_out, needs};
 
+use crate::https::handing_out;
+
 const READ: Rights = Rights::REGISTRY_READ;
 const WRITE: Rights = Rights::REGISTRY_WRITE;
 const SERVICE: Rights = Rights::SERVICE_CONNECT;
@@ -141,8 +143,8 @@ fn service_messages() -> Router {
             .route(&format!("{path}/{{lock}}"), needs(SERVICE, complete()))
             .route(&format!("{path}/{{lock}}/abandon"), needs(SERVICE, carried_out(post(service_messages::abandon))))
     };
-    queue("/messages/servicebound/feedback", get(service_messages::receive_feedback))
-        .merge(queue("/messages/servicebound/filenotifications", get(service_messages::receive_file_notification)))
+    queue("/messages/servicebound/feedback", handing_out(service_messages::receive_feedback))
+        .merge(queue("/messages/servicebound/filenotifications", handing_out(service_messages::receive_file_notification)))
 }
 
 /// Ours.

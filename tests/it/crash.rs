@@ -3,11 +3,15 @@
 //!
 //! The judge is what the test itself wrote down after it saw an acknowledgement.
 
+mod dead_letters;
 mod every_call;
 mod failing_disk;
+mod feedback;
+mod kill;
 mod methods;
 mod power_cut;
 mod promises;
 mod random_moments;
+mod redrive;
 mod settlements;
 mod stopping;

@@ -16,6 +16,7 @@ pub(crate) mod dead_letter_rows;
 pub(crate) mod feedback_rows;
 pub(crate) mod file_rows;
 pub(crate) mod identity_rows;
+pub(crate) mod pieces;
 pub(crate) mod service_queue_rows;
 pub(crate) mod twin_rows;
 

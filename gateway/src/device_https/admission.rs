@@ -57,10 +57,11 @@ impl Admitted {
                 let identity = path.identity().map_err(reason::path_refused)?;
                 // The address was checked by TLS; that of a token counts for itself.
                 let claim = ClaimedIdentity { identity, host: hub.name().to_owned() };
-                let grant = hub.admit(evidence(token, peer), &claim).map_err(|reject| reason::not_admitted(&reject))?;
-                memory.remember(path, token.cloned(), grant)
+                let grant = hub.admit(evidence(token, peer), &claim).inspect_err(|_| peer.refused());
+                memory.remember(path, token.cloned(), grant.map_err(|reject| reason::not_admitted(&reject))?)
             }
         };
+        peer.admitted();
         let admitted = Self { hub: Arc::clone(hub), grant, memory: Arc::clone(memory) };
         admitted.note_activity(now);
         Ok(admitted)

@@ -37,7 +37,7 @@ pub(super) fn path_refused(error: InvalidId) -> Refusal {
 
 /// With the methods that the path takes.
 pub(super) fn method_not_allowed(resource: Resource) -> Response {
-    let mut response = Refusal::new(ErrorCode::MethodNotAllowed, "this path does not take that method").into_response();
+    let mut response = Refusal::method_not_allowed().into_response();
     let allowed = resource.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(",");
     if let Ok(allowed) = HeaderValue::try_from(allowed) {
         response.headers_mut().insert(ALLOW, allowed);

@@ -16,18 +16,25 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use model::DeviceId;
+
 use super::name::BlobName;
 
 /// File systems take 255 bytes in a component.
 const COMPONENT_BYTES_MAX: usize = 200;
 /// Ends a component that the text goes on after.
-const GOES_ON: char = '+';
+pub(super) const GOES_ON: char = '+';
 
 /// The path of a file within its container.
 pub(super) fn path_of(blob: &BlobName) -> PathBuf {
     let (device, name) = blob.parts();
     let components = escaped(device).into_iter().chain(escaped(name));
     components.collect()
+}
+
+/// The directory within its container of what a device has uploaded.
+pub(super) fn directory_of(device: &DeviceId) -> PathBuf {
+    escaped(device.as_str()).iter().collect()
 }
 
 /// The file whose path within its container this is, if it is one that [`path_of`] gives.

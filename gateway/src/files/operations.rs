@@ -8,9 +8,10 @@ use twins::{BeginFileUploadError, EndFileUploadError, FileUpload, NewFileUpload,
 
 use super::block_list::BlockId;
 use super::link::{InvalidLink, Permission};
+use super::listing::{FilePage, page};
 use super::name::{BlobName, ContainerName, InvalidBlobName};
 use super::part::{Part, PartError, Whole};
-use super::storage::{FilePage, Precondition, PutError, Stored};
+use super::storage::{Precondition, PutError, Stored};
 use super::{Files, Inner};
 
 /// Why an upload was not begun.
@@ -231,11 +232,10 @@ impl Files {
     /// # Errors
     /// The disk's.
     pub(crate) async fn list(&self, device: Option<String>, after: Option<String>, limit: usize) -> std::io::Result<FilePage> {
-        let is_meant = move |blob: &BlobName| {
-            device.as_ref().is_none_or(|device| blob.parts().0 == device)
-                && after.as_ref().is_none_or(|after| blob.as_str() > after.as_str())
-        };
-        self.blocking(move |inner| inner.storage.list(&inner.settings.container, is_meant, limit)).await
+        // What is no device's id has no files.
+        let Ok(device) = device.map(|device| device.parse::<DeviceId>()).transpose() else { return Ok(FilePage::default()) };
+        let page = move |inner: &Inner| page(&inner.storage.container(&inner.settings.container), device.as_ref(), after.as_deref(), limit);
+        self.blocking(page).await
     }
 
     /// Removes a file; says whether it was there. Durable when this returns.

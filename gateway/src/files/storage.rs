@@ -1,7 +1,7 @@
 //! Files on disk, in the layout of [`super::layout`]. Everything here blocks; what it says is done
 //! is synced, the names of files and directories included.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +12,7 @@ use model::Timestamp;
 use thiserror::Error;
 
 use super::block_list::BlockId;
-use super::layout::{blob_at, block_file_name, path_of};
+use super::layout::{block_file_name, path_of};
 use super::name::{BlobName, ContainerName};
 use super::part::{PART_SUFFIX, PartError, Remains, Whole, written_at};
 use super::room::Rooms;
@@ -31,15 +31,6 @@ pub(crate) struct Stored {
     pub(crate) modified: Timestamp,
     /// Another whenever it was written anew.
     pub(crate) etag: String,
-}
-
-/// Some of the files, in the order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct FilePage {
-    /// These.
-    pub(crate) files: Vec<Stored>,
-    /// Whether there are more behind them.
-    pub(crate) is_continued: bool,
 }
 
 /// What must be so for a file to be put in its place.
@@ -109,7 +100,7 @@ impl Storage {
     }
 
     fn place(&self, container: &ContainerName, blob: &BlobName) -> PathBuf {
-        self.root.join(container.as_str()).join(path_of(blob))
+        self.container(container).join(path_of(blob))
     }
 
     fn block(&self, upload: &str, id: &BlockId) -> PathBuf {
@@ -227,21 +218,9 @@ impl Storage {
         Ok(metadata.is_file().then(|| (stored(blob.clone(), &metadata), file)))
     }
 
-    /// The first `limit` files that are meant, in the order of their names. As many are held in
-    /// memory at a time.
-    pub(super) fn list(&self, container: &ContainerName, is_meant: impl Fn(&BlobName) -> bool, limit: usize) -> io::Result<FilePage> {
-        let root = self.root.join(container.as_str());
-        let mut first = BTreeMap::new();
-        let mut is_continued = false;
-        walk(&root, &mut |path, metadata| {
-            let Some(blob) = path.strip_prefix(&root).ok().and_then(blob_at).filter(&is_meant) else { return };
-            first.insert(blob.to_string(), stored(blob, metadata));
-            if first.len() > limit {
-                first.pop_last();
-                is_continued = true;
-            }
-        })?;
-        Ok(FilePage { files: first.into_values().collect(), is_continued })
+    /// The directory of a container.
+    pub(super) fn container(&self, container: &ContainerName) -> PathBuf {
+        self.root.join(container.as_str())
     }
 
     /// Removes a file and the directories that it leaves empty; says whether it was there.
@@ -277,14 +256,15 @@ fn check(condition: &Precondition, present: Option<&Stored>) -> Result<(), PutEr
     }
 }
 
-fn stored(blob: BlobName, metadata: &fs::Metadata) -> Stored {
+/// What the metadata of a file says.
+pub(super) fn stored(blob: BlobName, metadata: &fs::Metadata) -> Stored {
     let milliseconds = metadata.mtime().saturating_mul(1000).saturating_add(metadata.mtime_nsec() / 1_000_000);
     let etag = format!("0x{milliseconds:X}-{:X}-{:X}", metadata.ino(), metadata.len());
     Stored { blob, bytes: metadata.len(), modified: Timestamp::from_milliseconds(milliseconds), etag }
 }
 
 /// What lies at `path` if that is a file.
-fn metadata(path: &Path) -> io::Result<Option<fs::Metadata>> {
+pub(super) fn metadata(path: &Path) -> io::Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(metadata) => Ok(metadata.is_file().then_some(metadata)),
         Err(error) if is_absence(&error) => Ok(None),
@@ -292,7 +272,8 @@ fn metadata(path: &Path) -> io::Result<Option<fs::Metadata>> {
     }
 }
 
-fn is_absence(error: &io::Error) -> bool {
+/// Whether an error says that nothing is there.
+pub(super) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 

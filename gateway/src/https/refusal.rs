@@ -41,6 +41,11 @@ enum Form {
 }
 
 impl Refusal {
+    /// The path takes other methods.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(ErrorCode::MethodNotAllowed, "this path does not take that method")
+    }
+
     /// A refusal that the caller may read the reason of.
     pub(crate) fn new(code: ErrorCode, text: impl Into<String>) -> Self {
         Self { code, text: text.into(), cause: None, form: Form::Plain, logged: false }

@@ -26,5 +26,5 @@ async fn file_or_nothing(request: Request) -> Response {
 }
 
 async fn method_not_allowed() -> Refusal {
-    Refusal::new(ErrorCode::MethodNotAllowed, "this path does not take that method")
+    Refusal::method_not_allowed()
 }

@@ -22,7 +22,7 @@ use super::exchange::{Origin, answer};
 use crate::drain::Drain;
 use crate::files::FileSettings;
 use crate::hub::{Hub, HubSettings};
-use crate::listener::Peer;
+use crate::listener::{Peer, Standing};
 use crate::observe::Metrics;
 
 /// The hub's name.
@@ -209,6 +209,7 @@ pub(crate) fn peer() -> Peer {
         tls: "1.3",
         local_port: 0,
         failures: Arc::default(),
+        standing: Standing::default(),
     }
 }
 

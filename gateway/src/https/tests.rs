@@ -8,6 +8,7 @@ use super::serve;
 use super::test_hub::{HOST, TestHub, peer};
 
 mod http2;
+mod refusals;
 
 /// Sends `request` and reads until the hub closes, keeping its own side open.
 async fn exchange(hub: &TestHub, request: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! What a client still sends of a body that no operation reads, because the request was refused.
 //! A body that is let go resets its stream over HTTP/2, and its connection over HTTP/1.1 once bytes
 //! arrive that nobody takes; either way clients lose the answer that is on its way. So a bounded
-//! rest is read and thrown away.
+//! rest is read and thrown away, and less of it the more strangers send on one connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,22 +11,26 @@ use axum::body::{Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::Version;
 use axum::http::header::EXPECT;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::runtime::Handle;
 
 use super::body::RequestBody;
+use crate::listener::Standing;
 
 /// Bytes of a rest that are thrown away, twice the blocks in which SDKs send files. What sends more
 /// is reset.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The same of a stranger's that has been heard for long enough.
+const STRANGERS_BYTES_MAX: usize = 64 * 1024;
 /// How long a rest may take. A stream counts as open until then, so a connection has few.
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The request, whose body reads itself to its end when it is dropped early.
-pub(super) fn discarding(request: Request<Incoming>) -> Request<Discarding<Incoming>> {
+/// The request, whose body reads itself to its end when it is dropped early; how far depends on how
+/// its sender stands by then.
+pub(super) fn discarding(request: Request<Incoming>, sender: &Standing) -> Request<Discarding<Incoming>> {
     let invited = request.version() == Version::HTTP_2 || !request.headers().contains_key(EXPECT);
-    request.map(|body| Discarding { body: Some(body), invited })
+    request.map(|body| Discarding { body: Some(body), invited, sender: sender.clone() })
 }
 
 /// See [`discarding`].
@@ -35,6 +39,7 @@ pub(super) struct Discarding<B: RequestBody> {
     /// Whether the client sends without being told to. The first read tells it to, so what it was
     /// never asked for is not read.
     invited: bool,
+    sender: Standing,
 }
 
 impl<B: RequestBody> HttpBody for Discarding<B> {
@@ -65,16 +70,24 @@ impl<B: RequestBody> Drop for Discarding<B> {
         if let Some(body) = self.body.take().filter(|body| self.invited && !body.is_end_stream())
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(discard(body));
+            runtime.spawn(discard(body, self.sender.clone()));
         }
     }
 }
 
 /// Whatever it holds, and however it ends, nobody waits for it.
-async fn discard(body: impl RequestBody) {
-    let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
-    let read_to_end = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_to_end).await;
+async fn discard(mut rest: impl RequestBody, sender: Standing) {
+    let read_on = async {
+        let mut bytes = 0;
+        while let Some(Ok(frame)) = rest.frame().await {
+            let more = frame.data_ref().map_or(0, Bytes::len);
+            bytes += more;
+            if bytes > DISCARDED_BYTES_MAX || (bytes > STRANGERS_BYTES_MAX && !sender.hears(more)) {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, read_on).await;
 }
 
 #[cfg(test)]
@@ -86,6 +99,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::https::test_hub::peer;
 
     /// A body of `chunks` chunks of 64 KiB, and what tells when each was read, and its end.
     fn body(chunks: usize) -> (Discarding<Body>, mpsc::UnboundedReceiver<usize>) {
@@ -98,7 +112,9 @@ mod tests {
     }
 
     fn sent(body: Body) -> Discarding<Body> {
-        Discarding { body: Some(body), invited: true }
+        let peer = peer();
+        peer.admitted();
+        Discarding { body: Some(body), invited: true, sender: peer.standing }
     }
 
     async fn chunks_read(mut reads: mpsc::UnboundedReceiver<usize>) -> usize {
@@ -137,6 +153,18 @@ mod tests {
         let (unread, reads) = body(usize::MAX);
         drop(unread);
         assert_eq!(chunks_read(reads).await, DISCARDED_BYTES_MAX / (64 * 1024) + 1);
+    }
+
+    #[tokio::test]
+    async fn the_more_a_stranger_sends_the_less_is_read() {
+        let stranger = Standing::default();
+        // Of each body one chunk for nothing, 128 of all, and of each the one that is too many.
+        for chunks in [129, 3, 2, 2] {
+            let (mut unread, reads) = body(usize::MAX);
+            unread.sender = stranger.clone();
+            drop(unread);
+            assert_eq!(chunks_read(reads).await, chunks);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,6 +16,7 @@ use tokio_rustls::LazyConfigAcceptor;
 
 use super::failure_budget::FailureBudget;
 use super::read_ahead::ReadAhead;
+use super::standing::Standing;
 use super::{Peer, SecureStream};
 
 /// Handshakes of all listeners together.
@@ -86,6 +87,7 @@ impl Handshakes {
             tls: if connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) { "1.3" } else { "1.2" },
             local_port,
             failures: Arc::clone(failures),
+            standing: Standing::default(),
         };
         Ok((stream, peer))
     }

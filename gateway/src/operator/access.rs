@@ -44,7 +44,9 @@ fn admitted(request: &Request, rights: Rights) -> Result<OperatorGrant, Refusal>
     };
     let host = hub.settings.host_names.first().map_or("", String::as_str);
     let resource = format!("{host}{}", path.as_str());
-    Ok(hub.admit_operator(evidence(request, peer), &resource, rights)?)
+    let grant = hub.admit_operator(evidence(request, peer), &resource, rights).inspect_err(|_| peer.refused())?;
+    peer.admitted();
+    Ok(grant)
 }
 
 /// A token counts before a certificate: a client may have one for another purpose.

@@ -8,6 +8,7 @@ use mqtt_proto::wire::{Packet, QoS};
 use reqwest::Method;
 use serde_json::json;
 
+use super::kill::Job;
 use super::promises::{DEVICE, Promises};
 use crate::support::deadline::{SOON, wait_for};
 use crate::support::device::Device;

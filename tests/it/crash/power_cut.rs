@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use reqwest::Method;
 
+use super::kill::Job;
 use super::promises::{DEVICE, Promises};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;

@@ -5,6 +5,7 @@ use mqtt_proto::wire::{Packet, Publish, QoS};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::kill::Job;
 use super::settlements::Settlements;
 use crate::support::certificates::client_tls;
 use crate::support::deadline::{SOON, wait_until};
@@ -75,46 +76,9 @@ impl Promises {
         }
     }
 
-    /// The same promises, to be added to in another way.
-    pub(super) fn copy(&self) -> Self {
-        Self {
-            ledger: self.ledger.copy(),
-            commands: self.commands.clone(),
-            completed: self.completed.clone(),
-            completing: self.completing.clone(),
-            settlements: self.settlements.clone(),
-            devices: self.devices.clone(),
-            ..*self
-        }
-    }
-
     /// The device has connected with a clean session in between.
     pub(super) fn session_was_cleared(&mut self) {
         self.subscribed = false;
-    }
-
-    /// Does the job as far as the hub goes along; `None` when it went away.
-    pub(super) async fn work(&mut self, hub: &HubProcess) -> Option<()> {
-        self.job += 1;
-        let service = hub.service();
-        if self.devices.is_empty() {
-            self.register(&service, DEVICE).await?;
-        }
-        let mut device = connected(hub).await?;
-        if !self.subscribed {
-            self.subscribe(&mut device).await?;
-        }
-        self.send_telemetry(&mut device).await?;
-        if self.large > 0 {
-            sealed(hub).await?;
-        }
-        self.change_twin(&mut device, &service).await?;
-        self.settle_commands(&mut device, &service).await?;
-        if self.settles {
-            self.settlements.work(hub).await?;
-        }
-        self.commit_offsets(hub).await?;
-        self.register(&service, &format!("made-{}", self.job)).await
     }
 
     async fn subscribe(&mut self, device: &mut Device) -> Option<()> {
@@ -172,8 +136,9 @@ impl Promises {
         Some(())
     }
 
-    /// Makes feedback readable that has not been until now.
-    pub(super) async fn gather_feedback(&mut self, hub: &HubProcess) {
+    /// Does the whole job, and makes its feedback readable.
+    pub(super) async fn fulfil(&mut self, hub: &HubProcess) {
+        self.work(hub).await.expect("the job");
         self.settlements.gather_feedback(&hub.service()).await;
     }
 
@@ -216,11 +181,57 @@ impl Promises {
         Some(())
     }
 
-    /// Everything promised is there; versions go on where they stood.
-    ///
-    /// # Panics
-    /// When something is not.
-    pub(super) async fn assert_kept(&mut self, hub: &HubProcess, situation: &str) {
+    /// The group stands where it was told, or at what it asked for last.
+    async fn assert_committed(&mut self, hub: &HubProcess, situation: &str) {
+        let mut consumer = KafkaClient::connected(hub).await.expect("a consumer");
+        let stored = consumer.committed().await.expect("an offset");
+        let is_kept = stored == self.committed || stored == self.committed + 1;
+        assert!(is_kept, "{situation}: the offset {} was acknowledged and is {stored}", self.committed);
+        self.committed = stored;
+    }
+
+    async fn assert_session_kept(&self, hub: &HubProcess, situation: &str) {
+        if self.subscribed {
+            let (_device, answer) = Device::connected_with(hub, &persistent(Version::V311, DEVICE)).await;
+            assert!(answer.session_present, "{situation}: the subscriptions are gone");
+        }
+    }
+
+    /// A version that was handed out is never handed out again.
+    async fn assert_goes_on(&mut self, service: &Service, situation: &str) {
+        let next = self.desired.map_or(1, |(_, value)| value + 1);
+        let twin = service.patch_desired(DEVICE, json!({ "value": next })).await;
+        let version = twin["properties"]["desired"]["$version"].as_u64().expect("a version");
+        assert!(self.desired.is_none_or(|(before, _)| version > before), "{situation}: {version} after {:?}", self.desired);
+        self.desired = Some((version, next));
+    }
+}
+
+impl Job for Promises {
+    async fn work(&mut self, hub: &HubProcess) -> Option<()> {
+        self.job += 1;
+        let service = hub.service();
+        if self.devices.is_empty() {
+            self.register(&service, DEVICE).await?;
+        }
+        let mut device = connected(hub).await?;
+        if !self.subscribed {
+            self.subscribe(&mut device).await?;
+        }
+        self.send_telemetry(&mut device).await?;
+        if self.large > 0 {
+            sealed(hub).await?;
+        }
+        self.change_twin(&mut device, &service).await?;
+        self.settle_commands(&mut device, &service).await?;
+        if self.settles {
+            self.settlements.work(hub).await?;
+        }
+        self.commit_offsets(hub).await?;
+        self.register(&service, &format!("made-{}", self.job)).await
+    }
+
+    async fn assert_kept(&mut self, hub: &HubProcess, situation: &str) {
         let service = hub.service();
         let events = service.events().await;
         match self.retained_bytes {
@@ -258,29 +269,16 @@ impl Promises {
         self.assert_goes_on(&service, situation).await;
     }
 
-    /// The group stands where it was told, or at what it asked for last.
-    async fn assert_committed(&mut self, hub: &HubProcess, situation: &str) {
-        let mut consumer = KafkaClient::connected(hub).await.expect("a consumer");
-        let stored = consumer.committed().await.expect("an offset");
-        let is_kept = stored == self.committed || stored == self.committed + 1;
-        assert!(is_kept, "{situation}: the offset {} was acknowledged and is {stored}", self.committed);
-        self.committed = stored;
-    }
-
-    async fn assert_session_kept(&self, hub: &HubProcess, situation: &str) {
-        if self.subscribed {
-            let (_device, answer) = Device::connected_with(hub, &persistent(Version::V311, DEVICE)).await;
-            assert!(answer.session_present, "{situation}: the subscriptions are gone");
+    fn copy(&self) -> Self {
+        Self {
+            ledger: self.ledger.copy(),
+            commands: self.commands.clone(),
+            completed: self.completed.clone(),
+            completing: self.completing.clone(),
+            settlements: self.settlements.clone(),
+            devices: self.devices.clone(),
+            ..*self
         }
-    }
-
-    /// A version that was handed out is never handed out again.
-    async fn assert_goes_on(&mut self, service: &Service, situation: &str) {
-        let next = self.desired.map_or(1, |(_, value)| value + 1);
-        let twin = service.patch_desired(DEVICE, json!({ "value": next })).await;
-        let version = twin["properties"]["desired"]["$version"].as_u64().expect("a version");
-        assert!(self.desired.is_none_or(|(before, _)| version > before), "{situation}: {version} after {:?}", self.desired);
-        self.desired = Some((version, next));
     }
 }
 

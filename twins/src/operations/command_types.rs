@@ -133,7 +133,7 @@ pub enum DeadLetters {
     All,
 }
 
-/// Why dead letters did not go back into their queue. Nothing was written.
+/// Why dead letters did not go back into their queue.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RedriveError {
     /// No such identity.

@@ -18,6 +18,7 @@ use crate::command_queue::{CommandQueue, Entry, LockHolder, LockLost, LockOwner,
 use crate::error::StoreError;
 use crate::handle::Twins;
 use crate::store::command_rows::CommandRow;
+use crate::store::pieces::{CommandTable, Span};
 use crate::store::{Stop, Unit, refuse};
 
 impl Twins {
@@ -128,14 +129,20 @@ impl Twins {
         self.inner.writer.submit(0, move |unit| unit.command_page(&identity, after.unwrap_or(0), limit.min(PAGE_ITEMS_MAX))).await
     }
 
-    /// Empties an identity's queue, and says how many commands it held. What is handed out is
-    /// gone too; dead letters stay. Those who asked for negative feedback get it.
+    /// Empties an identity's queue, and says how many commands went. What is handed out is gone too;
+    /// dead letters stay, and so does what is sent meanwhile. Those who asked for negative feedback
+    /// get it. A long queue goes in several transactions, and other writers get between them.
     ///
     /// # Errors
-    /// [`CommandReadError`].
+    /// [`CommandReadError`]; some may have gone already when the store failed.
     pub async fn purge_commands(&self, identity: &Identity) -> Result<u64, CommandReadError> {
-        let identity = identity.clone();
-        self.inner.writer.submit(0, move |unit| unit.purge(&identity)).await
+        let purge = |unit: &mut Unit<'_>, id, span| {
+            unit.expire_commands_of(id)?;
+            let piece = unit.piece(CommandTable::Commands, id, span)?;
+            unit.purge_commands(id, &piece)?;
+            Ok(piece)
+        };
+        self.in_pieces(identity, Span::ALL, purge).await
     }
 }
 
@@ -244,12 +251,6 @@ impl Unit<'_> {
             Some(lock) => Ok(CommandItem { locked_until: lock.end(), ..item(row, CommandState::Invisible)? }),
             None => item(row, CommandState::Enqueued),
         }
-    }
-
-    fn purge(&mut self, identity: &Identity) -> Result<u64, Stop<CommandReadError>> {
-        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
-        self.expire_commands_of(id)?;
-        Ok(self.purge_commands(id)? as u64)
     }
 }
 

@@ -11,7 +11,8 @@ use crate::handle::Twins;
 use crate::service_queue::ServiceQueue;
 use crate::store::{Stop, Unit};
 
-/// Commands that one sweep dead-letters, and locks it takes back, so that others get between.
+/// Commands that one sweep dead-letters, of 1 MiB at the most, and locks it takes back, so that others
+/// get between.
 const SWEPT_MAX: usize = 512;
 
 /// What a sweep found.
@@ -22,8 +23,6 @@ pub struct Swept {
     /// Identities with commands that are to be had again because a reader's lock has ended; who
     /// waits for commands of theirs is to be told.
     pub available: Vec<Identity>,
-    /// Whether there may be a feedback message to be had that there was not at the last sweep.
-    pub has_feedback: bool,
     /// When to sweep again, at once if that has passed; never unless something changes when
     /// absent.
     pub next: Option<Timestamp>,
@@ -67,40 +66,39 @@ impl Twins {
 
 impl Unit<'_> {
     fn sweep(&mut self) -> Result<Swept, Stop<StoreError>> {
-        let mut back = self.take_back_ended();
+        let back = self.take_back_ended();
         let expired = self.expire_commands()?;
         self.form_messages()?;
         for queue in ServiceQueue::ALL {
             self.expire_messages(queue)?;
         }
-        let has_feedback = back.remove(&ServiceQueue::Feedback.lock_key()) | self.agenda.feedback_since.take().is_some();
-        back.remove(&ServiceQueue::FileNotifications.lock_key());
         let available = back.into_iter().filter_map(|id| self.identity_with_commands(id).transpose());
         let available = available.collect::<Result<_, Stop<StoreError>>>()?;
-        Ok(Swept { expired, available, has_feedback, next: self.agenda.next(self.locks.next_end()) })
+        Ok(Swept { expired, available, next: self.agenda.next(self.locks.next_end()) })
     }
 
-    /// Takes back what ended locks were on; says from which queues.
+    /// Takes back what ended locks were on; says from which queues of commands.
     fn take_back_ended(&mut self) -> BTreeSet<i64> {
-        let ended = self.locks.take_ended(self.now(), SWEPT_MAX);
-        for (queue, expiry) in &ended {
-            match ServiceQueue::of_lock_key(*queue) {
-                Some(queue) => self.agenda.note_message(queue, *expiry),
-                None => self.agenda.note_command(*expiry),
+        let mut back = BTreeSet::new();
+        for (queue, expiry) in self.locks.take_ended(self.now(), SWEPT_MAX) {
+            if let Some(queue) = ServiceQueue::of_lock_key(queue) {
+                self.agenda.note_message(queue, expiry);
+            } else {
+                self.agenda.note_command(expiry);
+                back.insert(queue);
             }
         }
-        ended.into_iter().map(|(queue, _)| queue).collect()
+        back
     }
 
     fn expire_commands(&mut self) -> Result<u64, rusqlite::Error> {
         if !self.is_due(self.agenda.command_expiry) {
             return Ok(0);
         }
-        let expired = self.expired_commands(SWEPT_MAX)?;
+        let (expired, has_more) = self.expired_commands(SWEPT_MAX)?;
         for (id, sequence) in &expired {
             self.dead_letter(*id, *sequence, DeadLetterReason::Expired)?;
         }
-        let has_more = expired.len() == SWEPT_MAX;
         self.agenda.command_expiry = if has_more { Some(self.now()) } else { self.next_command_expiry()? };
         Ok(expired.len() as u64)
     }

@@ -4,7 +4,7 @@ use model::Timestamp;
 use rusqlite::Connection;
 
 use super::feedback_rows::read_gathering;
-use super::service_queue_rows::{next_expiry, waiting_since};
+use super::service_queue_rows::next_expiry;
 use crate::error::StoreError;
 use crate::feedback::Gathering;
 use crate::service_queue::ServiceQueue;
@@ -24,8 +24,6 @@ pub(crate) struct Agenda {
     notification_expiry: Option<Timestamp>,
     /// Records that wait to become a feedback message.
     pub(crate) gathering: Gathering,
-    /// Since when there has been a feedback message that no sweep has told of.
-    pub(crate) feedback_since: Option<Timestamp>,
 }
 
 impl Agenda {
@@ -40,7 +38,6 @@ impl Agenda {
             feedback_expiry: message_expiry(ServiceQueue::Feedback)?,
             notification_expiry: message_expiry(ServiceQueue::FileNotifications)?,
             gathering: read_gathering(connection).map_err(failed)?,
-            feedback_since: waiting_since(connection, ServiceQueue::Feedback).map_err(failed)?,
         })
     }
 
@@ -65,7 +62,7 @@ impl Agenda {
 
     /// The next moment at which something may happen; `lock_end` is the first end of a lock.
     pub(crate) fn next(&self, lock_end: Option<Timestamp>) -> Option<Timestamp> {
-        let messages = [self.feedback_expiry, self.notification_expiry, self.gathering.deadline(), self.feedback_since];
+        let messages = [self.feedback_expiry, self.notification_expiry, self.gathering.deadline()];
         earliest(messages.into_iter().chain([self.command_expiry, lock_end]))
     }
 }

@@ -4,6 +4,7 @@ use model::api::{DeadLetterReason, FeedbackStatus};
 use model::{Timestamp, property_bag};
 use rusqlite::{Statement, params};
 
+use super::pieces::{BYTES_MAX, Piece};
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::command_queue::{CommandQueue, Entry};
@@ -73,23 +74,27 @@ impl Unit<'_> {
     }
 
     /// Up to `limit` commands of any queue that are past their time and not handed out, in the
-    /// order of expiry.
-    pub(crate) fn expired_commands(&self, limit: usize) -> Result<Vec<(i64, u64)>, rusqlite::Error> {
+    /// order of expiry, and no more than a piece has bytes; and whether there are more.
+    pub(crate) fn expired_commands(&self, limit: usize) -> Result<(Vec<(i64, u64)>, bool), rusqlite::Error> {
         let now = self.now();
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT identity, sequence FROM commands WHERE expiry <= ?1 ORDER BY expiry, identity, sequence")?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT identity, sequence, length(body) + length(properties) FROM commands WHERE expiry <= ?1 \
+             ORDER BY expiry, identity, sequence",
+        )?;
         let mut rows = statement.query([now.as_milliseconds()])?;
-        let mut expired = Vec::new();
-        while let Some(row) = rows.next()?
-            && expired.len() < limit
-        {
+        let (mut expired, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
             let (id, sequence) = (row.get(0)?, to_unsigned(row.get(1)?));
-            if self.locks.of(id, sequence).is_none_or(|lock| !lock.holds(now)) {
-                expired.push((id, sequence));
+            if self.locks.of(id, sequence).is_some_and(|lock| lock.holds(now)) {
+                continue;
             }
+            bytes += to_unsigned(row.get(2)?);
+            if expired.len() == limit || (bytes > BYTES_MAX && !expired.is_empty()) {
+                return Ok((expired, true));
+            }
+            expired.push((id, sequence));
         }
-        Ok(expired)
+        Ok((expired, false))
     }
 
     /// The first expiry that is still to come.
@@ -205,12 +210,13 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Removes every command of a queue with its lock and writes the feedback asked for; says how
-    /// many there were.
-    pub(crate) fn purge_commands(&mut self, id: i64) -> Result<usize, rusqlite::Error> {
-        self.record_purged(id)?;
-        let purged = self.connection.prepare_cached("DELETE FROM commands WHERE identity = ?1")?.execute([id])?;
-        self.locks.clear_queue(id);
-        Ok(purged)
+    /// Removes the commands of a piece with their locks and writes the feedback asked for.
+    pub(crate) fn purge_commands(&mut self, id: i64, piece: &Piece) -> Result<(), rusqlite::Error> {
+        self.record_purged(id, piece.covers)?;
+        let sql = "DELETE FROM commands WHERE identity = ?1 AND sequence > ?2 AND sequence <= ?3";
+        let span = params![id, from_unsigned(piece.covers.after), from_unsigned(piece.covers.last)];
+        self.connection.prepare_cached(sql)?.execute(span)?;
+        piece.sequences.iter().for_each(|sequence| self.locks.clear(id, *sequence));
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! Rows of dead letters.
 
 use model::api::{DeadLetterReason, FeedbackStatus};
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::command_rows::{CommandRow, command_columns};
+use super::pieces::Span;
 use super::row::{from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::error::StoreError;
@@ -66,24 +67,11 @@ impl Unit<'_> {
         Ok(())
     }
 
-    /// Sequence numbers of an identity's dead letters, the first `limit` in order.
-    pub(crate) fn dead_letter_sequences(&self, id: i64, limit: usize) -> Result<Vec<u64>, rusqlite::Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT sequence FROM dead_letters WHERE identity = ?1 ORDER BY sequence LIMIT ?2")?;
-        let sequences = statement.query_map(params![id, from_unsigned(limit as u64)], |row| row.get(0).map(to_unsigned))?;
-        sequences.collect()
-    }
-
-    /// How many dead letters an identity has.
-    pub(crate) fn dead_letter_count(&self, id: i64) -> Result<u64, rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached("SELECT count(*) FROM dead_letters WHERE identity = ?1")?;
-        statement.query_row([id], |row| row.get(0)).map(to_unsigned)
-    }
-
-    /// Whether an identity has one dead letter.
-    pub(crate) fn has_dead_letter(&self, id: i64, sequence: u64) -> Result<bool, rusqlite::Error> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM dead_letters WHERE identity = ?1 AND sequence = ?2")?;
-        Ok(statement.query_row(params![id, from_unsigned(sequence)], |_| Ok(())).optional()?.is_some())
+    /// How many dead letters an identity has in a span.
+    pub(crate) fn dead_letter_count(&self, id: i64, span: Span) -> Result<u64, rusqlite::Error> {
+        let sql = "SELECT count(*) FROM dead_letters WHERE identity = ?1 AND sequence > ?2 AND sequence <= ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_row(params![id, from_unsigned(span.after), from_unsigned(span.last)], |row| row.get(0)).map(to_unsigned)
     }
 
     /// Takes a dead letter out.
@@ -95,10 +83,11 @@ impl Unit<'_> {
         Ok(CommandRow::read(row)?)
     }
 
-    /// Removes one dead letter, or all of an identity; says how many there were.
-    pub(crate) fn delete_dead_letters(&self, id: i64, sequence: Option<u64>) -> Result<usize, rusqlite::Error> {
-        let mut statement =
-            self.connection.prepare_cached("DELETE FROM dead_letters WHERE identity = ?1 AND (?2 IS NULL OR sequence = ?2)")?;
-        statement.execute(params![id, sequence.map(from_unsigned)])
+    /// Removes the dead letters of an identity in a span.
+    pub(crate) fn delete_dead_letters(&self, id: i64, span: Span) -> Result<(), rusqlite::Error> {
+        let sql = "DELETE FROM dead_letters WHERE identity = ?1 AND sequence > ?2 AND sequence <= ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.execute(params![id, from_unsigned(span.after), from_unsigned(span.last)])?;
+        Ok(())
     }
 }

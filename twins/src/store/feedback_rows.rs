@@ -8,6 +8,7 @@ use model::{ModuleId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::identity_rows::read_identity;
+use super::pieces::Span;
 use super::row::{ReadRow, from_unsigned, to_unsigned};
 use super::unit::{Stop, Unit};
 use crate::command_queue::guid;
@@ -73,15 +74,16 @@ impl Unit<'_> {
         self.form_messages()
     }
 
-    /// Writes the outcome of every command in a queue that is about to be emptied.
-    pub(crate) fn record_purged(&mut self, id: i64) -> Result<(), rusqlite::Error> {
+    /// Writes the outcome of the commands in a span that are about to be purged.
+    pub(crate) fn record_purged(&mut self, id: i64, span: Span) -> Result<(), rusqlite::Error> {
         self.form_messages()?;
         let mut insert = self.connection.prepare_cached(
             "INSERT INTO feedback_records (identity, message_id, status, time) SELECT identity, message_id, ?2, ?3 FROM commands \
-             WHERE identity = ?1 AND ack IN ('negative', 'full') ORDER BY sequence",
+             WHERE identity = ?1 AND sequence > ?4 AND sequence <= ?5 AND ack IN ('negative', 'full') ORDER BY sequence",
         )?;
         let now = self.now();
-        let written = insert.execute(params![id, status_column(FeedbackStatus::Purged), now.as_milliseconds()])?;
+        let (after, last) = (from_unsigned(span.after), from_unsigned(span.last));
+        let written = insert.execute(params![id, status_column(FeedbackStatus::Purged), now.as_milliseconds(), after, last])?;
         self.agenda.gathering.add(written, now);
         self.form_messages()
     }

@@ -26,7 +26,6 @@ struct Statements {
     one: &'static str,
     expired: &'static str,
     next_expiry: &'static str,
-    since: &'static str,
     requeue: &'static str,
     delete: &'static str,
     waiting: &'static str,
@@ -40,7 +39,6 @@ macro_rules! statements {
             one: concat!("SELECT sequence, expiry, delivery_count, 'none' FROM ", $table, " WHERE sequence = ?1"),
             expired: concat!("SELECT sequence, expiry, delivery_count, 'none' FROM ", $table, " WHERE expiry <= ?1 ORDER BY sequence"),
             next_expiry: concat!("SELECT min(expiry) FROM ", $table, " WHERE expiry > ?1"),
-            since: concat!("SELECT min(enqueued) FROM ", $table),
             requeue: concat!("UPDATE ", $table, " SET delivery_count = ?2 WHERE sequence = ?1"),
             delete: concat!("DELETE FROM ", $table, " WHERE sequence = ?1"),
             waiting: concat!("SELECT count(*), min(sequence) FROM ", $table),
@@ -78,30 +76,16 @@ pub(crate) fn next_expiry(
     Ok(expiry.map(Timestamp::from_milliseconds))
 }
 
-/// Since when there has been a message in a queue.
-pub(crate) fn waiting_since(connection: &rusqlite::Connection, queue: ServiceQueue) -> Result<Option<Timestamp>, rusqlite::Error> {
-    let since: Option<i64> = connection.query_row(queue.statements().since, [], |row| row.get(0))?;
-    Ok(since.map(Timestamp::from_milliseconds))
-}
-
 impl Unit<'_> {
-    /// A message was written: it is to be had, and makes room for itself. Whoever writes must
+    /// A message was written, and makes room for itself. Whoever writes must
     /// not be held up by a service that does not read.
     pub(crate) fn message_added(&mut self, queue: ServiceQueue, expiry: Timestamp) -> Result<(), rusqlite::Error> {
-        self.message_available(queue, expiry);
+        self.agenda.note_message(queue, expiry);
         let mut waiting = self.connection.prepare_cached(queue.statements().waiting)?;
         let (waiting, oldest): (u64, Option<i64>) = waiting.query_row([], |row| Ok((to_unsigned(row.get(0)?), row.get(1)?)))?;
         match oldest {
             Some(oldest) if waiting > queue.waiting_max() => self.drop_message(queue, to_unsigned(oldest), "too many wait to be read"),
             Some(_) | None => Ok(()),
-        }
-    }
-
-    fn message_available(&mut self, queue: ServiceQueue, expiry: Timestamp) {
-        let now = self.now();
-        self.agenda.note_message(queue, expiry);
-        if queue == ServiceQueue::Feedback {
-            self.agenda.feedback_since.get_or_insert(now);
         }
     }
 
@@ -151,7 +135,7 @@ impl Unit<'_> {
         let mut requeue = self.connection.prepare_cached(queue.statements().requeue)?;
         requeue.execute(params![from_unsigned(entry.sequence), entry.delivery_count])?;
         self.locks.set(queue.lock_key(), entry);
-        self.message_available(queue, entry.expiry);
+        self.agenda.note_message(queue, entry.expiry);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What one operation sees of the transaction it runs in.
 
-use model::{Clock, Timestamp};
+use model::Timestamp;
 use rusqlite::Connection;
 
 use super::agenda::{Agenda, earliest};
@@ -20,7 +20,9 @@ pub(crate) struct Unit<'w> {
     pub(crate) locks: &'w mut LockTable,
     pub(crate) agenda: &'w mut Agenda,
     pub(crate) settings: &'w CommandSettings,
-    pub(crate) clock: &'w Clock,
+    /// When the operation happens, from its beginning to its end: what falls due while it runs is
+    /// neither done by it nor left out of what is noted for later.
+    pub(crate) now: Timestamp,
     /// Told to the table in memory after the commit and before any answer.
     pub(crate) changes: &'w mut Vec<IdentityChange>,
     /// The ticks in the generation id given last.
@@ -61,9 +63,9 @@ pub(crate) fn refuse<T, E>(error: impl Into<E>) -> Result<T, Stop<E>> {
 }
 
 impl Unit<'_> {
-    /// The present moment.
+    /// The moment of the operation.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.now
     }
 
     /// Whether the moment noted in the agenda has come, or a lock has ended, behind which an expiry

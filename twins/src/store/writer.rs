@@ -227,7 +227,7 @@ impl Shift {
                 locks: &mut self.locks,
                 agenda: &mut self.agenda,
                 settings: &self.settings,
-                clock: &self.clock,
+                now: self.clock.now(),
                 changes,
                 last_generation: &mut self.last_generation,
             };

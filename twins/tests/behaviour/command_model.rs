@@ -2,118 +2,34 @@
 //! plain reference beside each other.
 
 mod reference;
+mod step;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Message, Timestamp};
 use proptest::prelude::*;
-use proptest::sample::select;
 use twins::{
-    Ack, CommandSettings, Config, DeadLetters, EnqueueError, FeedbackSettings, LockOwner, LockToken, NewCommand, RedriveError,
+    Ack, CommandSettings, Config, DeadLetters, EnqueueError, FeedbackSettings, LockOwner, LockToken, NewCommand, Page, RedriveError,
     ServiceQueue, SettleError, Twins,
 };
 
 use crate::{Home, create, device_id, identity};
 use reference::{Holder, Label, Reference};
+use step::{Kind, Step, step};
 
 const IDENTITIES: [&str; 3] = ["a", "a/m", "b"];
 
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    Complete,
-    Reject,
-    Abandon,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Send {
-        at: usize,
-        commands: usize,
-        ack: &'static str,
-        life: Option<u64>,
-    },
-    Receive {
-        at: usize,
-        limit: usize,
-        lock: Option<u64>,
-    },
-    Lock {
-        at: usize,
-        owner: u64,
-        limit: usize,
-    },
-    /// Of all locks ever given, counted from the last.
-    Settle {
-        back: Label,
-        kind: Kind,
-        is_foreign: bool,
-    },
-    Release {
-        at: usize,
-        owner: u64,
-    },
-    Purge {
-        at: usize,
-    },
-    List {
-        at: usize,
-    },
-    Redrive {
-        at: usize,
-        one: Option<usize>,
-        life: Option<u64>,
-    },
-    DeleteDead {
-        at: usize,
-        one: Option<usize>,
-    },
-    ReceiveFeedback {
-        lock: Option<u64>,
-    },
-    SettleFeedback {
-        back: Label,
-        is_complete: bool,
-    },
-    /// Time passes, with sweeps at the deadlines in between or without.
-    Advance {
-        seconds: u64,
-        with_sweeps: bool,
-    },
-    Sweep,
-    Restart {
-        by_crash: bool,
-    },
-    Recreate {
-        device: &'static str,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let at = || 0..IDENTITIES.len();
-    let life = || prop::option::weighted(0.5, 1_u64..90);
-    let lock = || prop::option::weighted(0.5, 5_u64..30);
-    let dead = || prop::option::weighted(0.6, 0_usize..5);
-    let ack = || select(vec!["none", "positive", "negative", "full", "full"]);
-    prop_oneof![
-        12 => (at(), 1_usize..9, ack(), life()).prop_map(|(at, commands, ack, life)| Step::Send { at, commands, ack, life }),
-        6 => (at(), 0_usize..5, lock()).prop_map(|(at, limit, lock)| Step::Receive { at, limit, lock }),
-        4 => (at(), 0_u64..3, 0_usize..5).prop_map(|(at, owner, limit)| Step::Lock { at, owner, limit }),
-        12 => (0_usize..8, select(vec![Kind::Complete, Kind::Complete, Kind::Reject, Kind::Abandon, Kind::Abandon]), prop::bool::weighted(0.05))
-            .prop_map(|(back, kind, is_foreign)| Step::Settle { back, kind, is_foreign }),
-        2 => (at(), 0_u64..3).prop_map(|(at, owner)| Step::Release { at, owner }),
-        1 => at().prop_map(|at| Step::Purge { at }),
-        2 => at().prop_map(|at| Step::List { at }),
-        2 => (at(), dead(), life()).prop_map(|(at, one, life)| Step::Redrive { at, one, life }),
-        1 => (at(), dead()).prop_map(|(at, one)| Step::DeleteDead { at, one }),
-        4 => lock().prop_map(|lock| Step::ReceiveFeedback { lock }),
-        4 => (0_usize..4, any::<bool>()).prop_map(|(back, is_complete)| Step::SettleFeedback { back, is_complete }),
-        6 => (0_u64..40, any::<bool>()).prop_map(|(seconds, with_sweeps)| Step::Advance { seconds, with_sweeps }),
-        2 => Just(Step::Sweep),
-        1 => any::<bool>().prop_map(|by_crash| Step::Restart { by_crash }),
-        1 => select(vec!["a", "b"]).prop_map(|device| Step::Recreate { device }),
-    ]
+/// Small, so that bounds are met; smaller still when `is_tight`.
+fn settings(is_tight: bool) -> CommandSettings {
+    CommandSettings {
+        queue_depth: if is_tight { 5 } else { 12 },
+        expiry_default: Duration::from_secs(60),
+        delivery_count_max: if is_tight { 2 } else { 3 },
+        lock: Duration::from_secs(10),
+        dead_letters_max: if is_tight { 3 } else { 6 },
+        feedback: FeedbackSettings { expiry: Duration::from_secs(60), delivery_count_max: 2, lock: Duration::from_secs(10) },
+    }
 }
 
 /// The store and the reference, and what both have given out.
@@ -129,14 +45,7 @@ struct Pair {
 
 impl Pair {
     async fn new() -> Self {
-        let commands = CommandSettings {
-            queue_depth: 12,
-            expiry_default: Duration::from_secs(60),
-            delivery_count_max: 3,
-            lock: Duration::from_secs(10),
-            dead_letters_max: 6,
-            feedback: FeedbackSettings { expiry: Duration::from_secs(60), delivery_count_max: 2, lock: Duration::from_secs(10) },
-        };
+        let commands = settings(false);
         let home = Home { config: Config { commands: commands.clone(), ..Config::default() }, ..Home::new() };
         let twins = home.open().await;
         let reference = Reference::new(commands, home.clock.now());
@@ -177,7 +86,7 @@ impl Pair {
                 let purged = self.twins.purge_commands(&identity(IDENTITIES[at])).await;
                 assert_eq!(purged, Ok(self.reference.purge(at)));
             }
-            Step::List { at } => self.list(at).await,
+            Step::List { at, limit } => self.list(at, limit).await,
             Step::Redrive { at, one, life } => self.redrive(at, one, life).await,
             Step::DeleteDead { at, one } => {
                 let (which, sequence) = self.dead_letters(at, one);
@@ -188,7 +97,7 @@ impl Pair {
             Step::SettleFeedback { back, is_complete } => self.settle_feedback(back, is_complete).await,
             Step::Advance { seconds, with_sweeps } => self.advance(seconds, with_sweeps).await,
             Step::Sweep => self.sweep().await,
-            Step::Restart { by_crash } => self.restart(by_crash).await,
+            Step::Restart { by_crash, is_tight } => self.restart(by_crash, is_tight).await,
             Step::Recreate { device } => {
                 self.twins.delete_device(device_id(device), twins::IfMatch::Any).await.expect("deleted");
                 self.reference.delete_device(device);
@@ -247,8 +156,12 @@ impl Pair {
         assert_eq!(settled, expect);
     }
 
-    async fn list(&mut self, at: usize) {
-        assert_eq!(self.twins.commands(&identity(IDENTITIES[at])).await.expect("listed"), self.reference.list(at), "{}", IDENTITIES[at]);
+    async fn list(&mut self, at: usize, limit: usize) {
+        let id = identity(IDENTITIES[at]);
+        let commands = pages(limit, async |after| self.twins.command_page(&id, after, limit).await.expect("listed")).await;
+        assert_eq!(commands, self.reference.list(at), "commands of {id}");
+        let dead = pages(limit, async |after| self.twins.dead_letter_page(&id, after, limit).await.expect("listed")).await;
+        assert_eq!(dead, self.reference.queues[at].dead, "dead letters of {id}");
     }
 
     /// All, or the one at a place; one that does not exist when there are fewer.
@@ -325,13 +238,15 @@ impl Pair {
         let swept = self.twins.sweep_commands().await.expect("swept");
         let mut available: Vec<String> = swept.available.iter().map(ToString::to_string).collect();
         available.sort();
-        let got = reference::Swept { expired: swept.expired, available, has_feedback: swept.has_feedback };
+        let got = reference::Swept { expired: swept.expired, available };
         assert_eq!(got, self.reference.sweep());
         assert!(swept.next.is_none_or(|next| next > self.home.clock.now()), "one sweep is enough");
         assert_eq!(swept.next, self.deadline());
     }
 
-    async fn restart(&mut self, by_crash: bool) {
+    async fn restart(&mut self, by_crash: bool, is_tight: bool) {
+        self.home.config.commands = settings(is_tight);
+        self.reference.settings = settings(is_tight);
         if by_crash {
             let copy = self.home.crashed_copy();
             self.twins.close().await;
@@ -346,7 +261,7 @@ impl Pair {
     /// Everything there is, to the last feedback message.
     async fn end(mut self) {
         for at in 0..IDENTITIES.len() {
-            self.list(at).await;
+            self.list(at, 100).await;
             self.take(Step::Purge { at }).await;
         }
         self.advance(30, true).await;
@@ -358,6 +273,20 @@ impl Pair {
         self.sweep().await;
         assert_eq!(self.deadline(), None, "nothing is left to happen");
         self.twins.close().await;
+    }
+}
+
+/// All pages of a listing, each full but the last.
+async fn pages<T>(limit: usize, page: impl AsyncFn(Option<u64>) -> Page<T>) -> Vec<T> {
+    let (mut items, mut after) = (vec![], None);
+    loop {
+        let next = page(after).await;
+        assert!(next.items.len() == limit || (next.items.len() < limit && next.next.is_none()));
+        items.extend(next.items);
+        match next.next {
+            None => return items,
+            some => after = some,
+        }
     }
 }
 

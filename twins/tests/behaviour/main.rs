@@ -11,6 +11,7 @@ mod definitions;
 mod durability;
 mod event_hubs;
 mod file_uploads;
+mod pieces;
 mod queue;
 mod registry;
 mod twin_changes;

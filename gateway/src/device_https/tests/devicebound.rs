@@ -34,6 +34,18 @@ async fn received(hub: &TestHub, identity: &str) -> (Answered, String) {
     (answered, lock)
 }
 
+/// Who asks by `HEAD` never sees what it would be handed.
+#[tokio::test]
+async fn a_look_at_the_head_takes_nothing() {
+    let hub = hub_with_device().await;
+    send(&hub, "d", r#"{"body":"go"}"#).await;
+    for path in ["/messages/devicebound", "/messages/devicebound?wait=300", "/methods", "/methods?wait=300"] {
+        check(&hub, hub.ask_as("d", &format!("HEAD {path}")), 405, "MethodNotAllowed").await;
+    }
+    let (answered, _) = received(&hub, "d").await;
+    assert_eq!(answered.body, b"go");
+}
+
 #[tokio::test]
 async fn a_command_arrives_with_its_properties_and_is_gone_once_completed() {
     let hub = hub_with_device().await;

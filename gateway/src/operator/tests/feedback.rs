@@ -44,6 +44,7 @@ async fn the_sender_is_told_what_became_of_commands_once() {
     check(&hub, hub.ask(&format!("GET {FEEDBACK}")), 204, "").await;
 
     hub.clock.advance(Duration::from_secs(15));
+    check(&hub, hub.ask(&format!("HEAD {FEEDBACK}")), 405, "MethodNotAllowed").await;
     let (received, lock) = receive(&hub).await;
     let record = |id: &str, status: &str, description: &str, generation: String, time: &str| {
         json!({"originalMessageId": id, "description": description, "deviceGenerationId": generation, "deviceId": "d",

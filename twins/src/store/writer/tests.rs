@@ -4,10 +4,14 @@ use super::*;
 use crate::command_queue::{Entry, Lock, LockHolder, LockOwner, LockToken};
 
 fn start(directory: &tempfile::TempDir) -> Writer {
+    start_by(directory, Clock::manual(Timestamp::NEVER))
+}
+
+fn start_by(directory: &tempfile::TempDir, clock: Clock) -> Writer {
     let connection = Connection::open(directory.path().join("writer.db")).expect("opens");
     connection.execute_batch("CREATE TABLE IF NOT EXISTS kept (number INTEGER)").expect("created");
     let bounds = QueueBounds { entries: 16, bytes: 1024 };
-    let (table, clock) = (Arc::new(IdentityTable::new()), Clock::manual(Timestamp::NEVER));
+    let table = Arc::new(IdentityTable::new());
     Writer::start(connection, table, clock, bounds, CommandSettings::default(), Agenda::default()).expect("started")
 }
 
@@ -80,4 +84,21 @@ async fn locks_fall_with_the_transaction_they_were_made_in() {
     let held = writer.submit::<_, StoreError>(0, |unit| Ok((unit.locks.of(7, 1), unit.locks.of(7, 2), unit.locks.next_end()))).await;
     assert_eq!(held, Ok((kept.lock, None, Some(Timestamp::MAX))));
     assert_eq!(*writer.deadline().borrow(), Some(Timestamp::MAX), "nor does what it noted for later stand");
+}
+
+/// Otherwise a sweep would neither find what expires while it runs nor note it for later.
+#[tokio::test]
+async fn an_operation_happens_at_one_moment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = Clock::manual(Timestamp::NEVER);
+    let writer = start_by(&directory, clock.clone());
+    let passing = move |unit: &mut Unit<'_>| {
+        let before = unit.now();
+        clock.advance(std::time::Duration::from_secs(1));
+        Ok((before, unit.now()))
+    };
+    let (before, after) = writer.submit::<_, StoreError>(0, passing.clone()).await.expect("done");
+    assert_eq!(before, after);
+    let (next, _) = writer.submit::<_, StoreError>(0, passing).await.expect("done");
+    assert_eq!(next, before.saturating_add(std::time::Duration::from_secs(1)), "the next one at the next");
 }

@@ -5,6 +5,8 @@ use model::Timestamp;
 use model::api::{CommandBody, CommandItem, CommandState, DeadLetterItem, DeadLetterReason, FeedbackRecord, FeedbackStatus};
 use twins::CommandSettings;
 
+use super::step::Kind;
+
 /// What a reader was handed, by its place in the list of all that was ever handed out.
 pub(super) type Label = usize;
 
@@ -48,7 +50,6 @@ pub(super) type Received = (u64, u32, Timestamp, Timestamp, Vec<FeedbackRecord>)
 pub(super) struct Swept {
     pub(super) expired: u64,
     pub(super) available: Vec<String>,
-    pub(super) has_feedback: bool,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,6 @@ pub(super) struct Reference {
     records: Vec<(u64, FeedbackRecord)>,
     messages: Vec<Message>,
     last_message: u64,
-    has_news: bool,
 }
 
 fn holds(lock: Option<(Label, Holder)>, now: Timestamp) -> bool {
@@ -73,7 +73,7 @@ fn holds(lock: Option<(Label, Holder)>, now: Timestamp) -> bool {
 
 impl Reference {
     pub(super) fn new(settings: CommandSettings, now: Timestamp) -> Self {
-        Self { settings, now, queues: vec![], rows: 0, records: vec![], messages: vec![], last_message: 0, has_news: false }
+        Self { settings, now, queues: vec![], rows: 0, records: vec![], messages: vec![], last_message: 0 }
     }
 
     pub(super) fn create(&mut self, identity: &str, generation: String) {
@@ -97,7 +97,6 @@ impl Reference {
     pub(super) fn restart(&mut self) {
         self.queues.iter_mut().flat_map(|queue| &mut queue.waiting).for_each(|command| command.lock = None);
         self.messages.iter_mut().for_each(|message| message.lock = None);
-        self.has_news = !self.messages.is_empty();
     }
 
     /// The sequence number, or nothing when the queue is full.
@@ -142,18 +141,18 @@ impl Reference {
     }
 
     /// Whether the lock was held.
-    pub(super) fn settle(&mut self, at: usize, label: Label, kind: super::Kind) -> bool {
+    pub(super) fn settle(&mut self, at: usize, label: Label, kind: Kind) -> bool {
         self.touch(at);
         let now = self.now;
         let is_it = |command: &Command| holds(command.lock, now) && command.lock.is_some_and(|(held, _)| held == label);
         let Some(place) = self.queues[at].waiting.iter().position(is_it) else { return false };
         match kind {
-            super::Kind::Complete => self.finish(at, place, None, FeedbackStatus::Success),
-            super::Kind::Reject => self.finish(at, place, Some(DeadLetterReason::Rejected), FeedbackStatus::Rejected),
-            super::Kind::Abandon if self.queues[at].waiting[place].item.delivery_count + 1 == self.settings.delivery_count_max => {
+            Kind::Complete => self.finish(at, place, None, FeedbackStatus::Success),
+            Kind::Reject => self.finish(at, place, Some(DeadLetterReason::Rejected), FeedbackStatus::Rejected),
+            Kind::Abandon if self.queues[at].waiting[place].item.delivery_count + 1 >= self.settings.delivery_count_max => {
                 self.finish(at, place, Some(DeadLetterReason::DeliveryCountExceeded), FeedbackStatus::DeliveryCountExceeded);
             }
-            super::Kind::Abandon => {
+            Kind::Abandon => {
                 let command = &mut self.queues[at].waiting[place];
                 command.item.delivery_count += 1;
                 command.lock = None;
@@ -242,8 +241,6 @@ impl Reference {
         message.lock = None;
         if is_complete || message.count == self.settings.feedback.delivery_count_max {
             self.messages.remove(place);
-        } else {
-            self.has_news = true;
         }
         true
     }
@@ -259,7 +256,6 @@ impl Reference {
             }
         }
         for message in &mut self.messages {
-            self.has_news |= message.lock.is_some_and(|(_, end)| end <= now);
             message.lock = message.lock.filter(|(_, end)| now < *end);
         }
         let mut expired = vec![];
@@ -275,7 +271,7 @@ impl Reference {
         self.gather();
         self.expire_messages();
         ended.retain(|identity| self.queues.iter().any(|queue| queue.identity == *identity && !queue.waiting.is_empty()));
-        Swept { expired: expired.len() as u64, available: ended, has_feedback: std::mem::take(&mut self.has_news) }
+        Swept { expired: expired.len() as u64, available: ended }
     }
 
     /// The first moment at which something happens by itself.
@@ -287,8 +283,7 @@ impl Reference {
         });
         let messages = self.messages.iter().map(|message| message.lock.map_or(message.expiry, |(_, end)| end));
         let gathering = self.records.first().map(|(_, record)| record.enqueued_time_utc.saturating_add(std::time::Duration::from_secs(15)));
-        let news = self.has_news.then_some(self.now);
-        commands.chain(messages).chain(gathering).chain(news).min()
+        commands.chain(messages).chain(gathering).min()
     }
 
     fn touch(&mut self, at: usize) {
@@ -351,7 +346,6 @@ impl Reference {
                 records: std::mem::replace(&mut self.records, rest),
                 lock: None,
             });
-            self.has_news = true;
         }
     }
 

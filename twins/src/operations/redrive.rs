@@ -1,0 +1,98 @@
+//! Dead letters become commands again, in pieces: whatever ends it in between, each message is
+//! either still a dead letter or a command.
+
+use model::api::{RedriveResult, RedrivenItem};
+use model::limits::REDRIVEN_MAX;
+use model::{Identity, Timestamp, property_bag};
+
+use super::command_types::{DeadLetters, RedriveError};
+use super::new_command::checked_expiry;
+use crate::handle::Twins;
+use crate::store::command_rows::CommandRow;
+use crate::store::pieces::{CommandTable, Span};
+use crate::store::{Stop, Unit, refuse};
+
+impl Twins {
+    /// Puts dead letters back at the end of their queue, in order, as commands that were never
+    /// handed out: with new sequence numbers, delivery count 0 and a new expiry, `expiry` or the
+    /// configured time from now. Message ids, properties and the feedback asked for are as before.
+    /// What the queue has no room for stays, and so does all beyond a thousand; what dies meanwhile
+    /// is not looked at. The caller tells who waits for a command.
+    ///
+    /// Many go in several transactions, and other writers get between them.
+    ///
+    /// # Errors
+    /// [`RedriveError`]. Nothing was changed, unless the store failed or the identity was deleted
+    /// while some had gone already; then the caller tells as well.
+    pub async fn redrive_dead_letters(
+        &self,
+        identity: &Identity,
+        which: DeadLetters,
+        expiry: Option<Timestamp>,
+    ) -> Result<RedriveResult, RedriveError> {
+        let expiry = checked_expiry(expiry, self.inner.clock.now(), self.inner.settings.expiry_default)
+            .map_err(|expiry| RedriveError::InvalidExpiry { expiry })?;
+        let mut result = RedriveResult::default();
+        let mut next = Some(which.span());
+        while let Some(span) = next {
+            let identity = identity.clone();
+            let most = REDRIVEN_MAX - result.redriven.len();
+            let redrive = move |unit: &mut Unit<'_>| unit.redrive(&identity, which, span, expiry, most);
+            let moved = self.inner.writer.submit(0, redrive).await?;
+            result.redriven.extend(moved.items);
+            result.remaining = moved.remaining;
+            next = moved.rest;
+        }
+        Ok(result)
+    }
+}
+
+/// What one transaction did.
+struct Moved {
+    items: Vec<RedrivenItem>,
+    /// Of those asked for, at present.
+    remaining: u64,
+    /// What the next transaction goes on with, if it may.
+    rest: Option<Span>,
+}
+
+impl Unit<'_> {
+    fn redrive(
+        &mut self,
+        identity: &Identity,
+        which: DeadLetters,
+        span: Span,
+        expiry: Timestamp,
+        most: usize,
+    ) -> Result<Moved, Stop<RedriveError>> {
+        let Some(id) = self.identity_id(identity)? else { return refuse(self.unknown(identity)?) };
+        // First, since a command that expires now can push the oldest dead letter out.
+        self.expire_commands_of(id)?;
+        let piece = self.piece(CommandTable::DeadLetters, id, span)?;
+        if let (DeadLetters::One(sequence), true) = (which, piece.sequences.is_empty()) {
+            return refuse(RedriveError::UnknownDeadLetter { sequence });
+        }
+        let room = self.settings.queue_depth.saturating_sub(self.command_count(id)?).min(most);
+        let chosen = piece.sequences.into_iter().take(room).map(|sequence| self.redrive_one(id, sequence, expiry));
+        let items = chosen.collect::<Result<Vec<_>, Stop<RedriveError>>>()?;
+        let after = items.last().map_or(span.after, |item| item.dead_letter_sequence_number);
+        let remaining = self.dead_letter_count(id, Span { after, ..span })?;
+        Ok(Moved { rest: piece.rest.filter(|_| items.len() < room), remaining, items })
+    }
+
+    fn redrive_one(&mut self, id: i64, sequence: u64, expiry: Timestamp) -> Result<RedrivenItem, Stop<RedriveError>> {
+        let dead: CommandRow = self.take_dead_letter::<RedriveError>(id, sequence)?;
+        let mut properties = dead.message_properties()?;
+        properties.system.expiry = Some(expiry);
+        let row = CommandRow {
+            sequence: self.next_sequence(id)?,
+            delivery_count: 0,
+            enqueued: self.now(),
+            expiry,
+            properties: property_bag::format(&properties),
+            ..dead
+        };
+        self.insert_command(id, &row)?;
+        Ok(RedrivenItem { message_id: row.message_id, dead_letter_sequence_number: sequence, sequence_number: row.sequence })
+    }
+}
