@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,6 +34,14 @@ pub(crate) struct Ports {
     pub(crate) kafka: SocketAddr,
     /// Metrics and health.
     pub(crate) metrics: SocketAddr,
+}
+
+impl Ports {
+    /// Whichever are free.
+    const ANY: Self = {
+        let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        Self { mqtt: any, https: any, kafka: any, metrics: any }
+    };
 }
 
 /// A hub that did not start.
@@ -86,8 +94,7 @@ impl HubProcess {
         if !configuration.exists() {
             fs::write(configuration, CONFIGURATION).expect("the configuration");
         }
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { scratch, data_dir, child: None, ports: Ports { mqtt: any, https: any, kafka: any, metrics: any } }
+        Self { scratch, data_dir, child: None, ports: Ports::ANY }
     }
 
     fn started(mut self) -> Self {
@@ -101,6 +108,15 @@ impl HubProcess {
     /// When the hub does not start.
     pub(crate) fn restart(&mut self) {
         self.try_start(&[]).unwrap_or_else(|ended| panic!("the hub did not start: {}\n{}", ended.status, ended.log));
+    }
+
+    /// The same on any ports: between the two, somebody else may have taken the old ones.
+    ///
+    /// # Panics
+    /// When the hub does not start.
+    pub(crate) fn restart_elsewhere(&mut self) {
+        self.ports = Ports::ANY;
+        self.restart();
     }
 
     /// Starts under `wrapper`, a command and its arguments that ends in becoming what follows it.
@@ -141,7 +157,7 @@ impl HubProcess {
         command.args(arguments).arg("dev").arg("--data-dir").arg(&self.data_dir).args(["--log-format", "json"]);
         // Those that clients of a test keep through a restart stay; the others might be taken by now.
         let Ports { mqtt, https, .. } = self.ports;
-        let [kafka, metrics] = [SocketAddr::from(([127, 0, 0, 1], 0)); 2];
+        let Ports { kafka, metrics, .. } = Ports::ANY;
         for (name, address) in [("mqtt", mqtt), ("https", https), ("kafka", kafka), ("metrics", metrics)] {
             command.arg("--listen").arg(format!("{name}={address}"));
         }

@@ -141,7 +141,7 @@ async fn is_killed_at<J: Job>(origin: &Origin<J>, calls: &str, files: Files, num
         assert_eq!(signal_of(status), Some(SIGKILL), "{situation}: {}", hub.log());
     }
     hub.kill();
-    hub.restart();
+    hub.restart_elsewhere();
     job.assert_kept(&hub, situation).await;
     killed.is_some()
 }
