@@ -1,8 +1,10 @@
 //! Devices and modules over HTTPS (`iot-hub-wire` §2): they send messages, fetch and settle
 //! commands, and — ours — wait for both commands and direct methods without polling in a hurry.
 //!
-//! [`answer`] is the table of operations. Whoever asks is judged by [`admission`] before anything
-//! of a body is read; [`long_poll`] ends waits; [`message_headers`] is the one place that knows how
+//! [`resource`] reads a path, and the match in `operate` is the table of operations: [`events`] takes
+//! messages, [`devicebound`] hands out commands and hears what became of them, [`methods`] does so with
+//! calls, [`files`] begins and ends uploads. Whoever asks is judged by [`admission`] before anything of
+//! a body is read; [`long_poll`] ends waits; [`message_headers`] is the one place that knows how
 //! properties stand in headers; [`reason`] alone chooses codes.
 
 use axum::extract::Request;
@@ -30,14 +32,14 @@ pub(crate) use resource::Resource;
 
 use admission::Admitted;
 
-use crate::https::{Answer, CameBy, LockTimeout, Origin, RequestBody, RequestPath};
+use crate::https::{Answer, CameBy, LockTimeout, Origin, Refusal, RequestBody, RequestPath};
 use crate::operator::Parameters;
 
 /// Answers a request of a device or module on `resource`, which is the one at `path`.
 pub(crate) async fn answer<B: RequestBody>(resource: Resource, origin: &Origin, path: &RequestPath, request: Request<B>) -> Response {
     let (parts, body) = request.into_parts();
     if !resource.methods().contains(&parts.method) {
-        return reason::method_not_allowed(resource);
+        return Refusal::method_not_allowed().allowing(resource.methods());
     }
     operate(resource, origin, path, &parts, body).await.into_response()
 }

@@ -42,11 +42,11 @@ pub(crate) mod test_hub;
 mod tests;
 
 pub(crate) use authority::CameBy;
-pub(crate) use body::{Json, Payload, RequestBody, received, received_json};
+pub(crate) use body::{Json, Payload, ReceivedBody, RequestBody, parse, received};
 pub(crate) use exchange::{Origin, span};
 pub(crate) use handing_out::handing_out;
 pub(crate) use lock_timeout::LockTimeout;
-pub(crate) use path::{RequestPath, Target};
+pub(crate) use path::{RequestPath, Target, reads};
 pub(crate) use refusal::Refusal;
 pub(crate) use reply::{Answer, Reply, written};
 

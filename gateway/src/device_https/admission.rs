@@ -13,7 +13,7 @@ use event_log::Origin as Producer;
 use model::{Identity, Timestamp};
 
 use super::reason;
-use crate::https::{Origin, Refusal, RequestPath};
+use crate::https::{self, Origin, ReceivedBody, Refusal, RequestBody, RequestPath};
 use crate::hub::Hub;
 use crate::listener::Peer;
 use crate::presence::ACTIVITY_INTERVAL;
@@ -58,7 +58,7 @@ impl Admitted {
                 // The address was checked by TLS; that of a token counts for itself.
                 let claim = ClaimedIdentity { identity, host: hub.name().to_owned() };
                 let grant = hub.admit(evidence(token, peer), &claim).inspect_err(|_| peer.refused());
-                memory.remember(path, token.cloned(), grant.map_err(|reject| reason::not_admitted(&reject))?)
+                memory.remember(path, token, grant.map_err(|reject| reason::not_admitted(&reject))?)
             }
         };
         peer.admitted();
@@ -77,6 +77,17 @@ impl Admitted {
     /// The refusal that says no.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.grant.is_current(self.hub.clock.now()) { Ok(()) } else { Err(reason::grant_ended()) }
+    }
+
+    /// Reads a body of at most `bytes_max` bytes, which may take a while: who was let in for it must
+    /// be so at its end, too.
+    ///
+    /// # Errors
+    /// The refusal of the body, or of who sent it.
+    pub(super) async fn received(&self, body: impl RequestBody, bytes_max: usize) -> Result<ReceivedBody, Refusal> {
+        let body = https::received(body, bytes_max).await?;
+        self.check()?;
+        Ok(body)
     }
 
     /// For the registry's last activity time: to be called again when something is handed over after
@@ -123,9 +134,13 @@ impl Memory {
         Some(Arc::clone(&remembered.grant))
     }
 
-    fn remember(&self, path: &RequestPath, token: Option<HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
+    fn remember(&self, path: &RequestPath, token: Option<&HeaderValue>, grant: AuthGrant) -> Arc<AuthGrant> {
         let grant = Arc::new(grant);
         let path = path.identity_part().to_owned();
+        let token = token.cloned().map(|mut token| {
+            token.set_sensitive(true);
+            token
+        });
         *self.lock() = Some(Remembered { path, token, grant: Arc::clone(&grant), noted: Timestamp::NEVER, sender: None });
         grant
     }

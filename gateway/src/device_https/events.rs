@@ -11,7 +11,7 @@ use model::limits::TELEMETRY_BYTES_MAX;
 use super::admission::Admitted;
 use super::batch;
 use super::{message_headers, reason};
-use crate::https::{Answer, Refusal, Reply, RequestBody, received};
+use crate::https::{Answer, Refusal, Reply, RequestBody};
 use crate::observe::Protocol;
 use crate::telemetry::TelemetrySender;
 
@@ -21,7 +21,7 @@ const ROOM_TIMEOUT: Duration = Duration::from_secs(10);
 /// Takes one message, or all those of a batch.
 pub(super) async fn send(admitted: &Admitted, headers: &HeaderMap, body: impl RequestBody) -> Answer {
     let properties = message_headers::read(headers).map_err(|invalid| reason::header_refused(&invalid))?;
-    let body = received(body, TELEMETRY_BYTES_MAX).await?;
+    let body = admitted.received(body, TELEMETRY_BYTES_MAX).await?;
     let mut sender = admitted.sender();
     let count = if is_batch(headers) {
         let messages = batch::read(body.as_ref()).map_err(|invalid| reason::batch_refused(&invalid))?;
@@ -63,6 +63,7 @@ fn admit<'a>(
 /// Waits until `batch` is on disk.
 async fn store(batch: &event_log::Batch, sender: &TelemetrySender, admitted: &Admitted, count: u64) -> Result<(), Refusal> {
     let permit = room(sender, sender.staged_bytes(batch)).await?;
+    admitted.check()?;
     let staged = Instant::now();
     if let Some(ticket) = sender.append(permit, batch)? {
         ticket.await?;

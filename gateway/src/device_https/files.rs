@@ -3,17 +3,18 @@
 
 use model::api::{FileUploadEnded, FileUploadRequest, FileUploadStarted};
 use model::{DeviceId, Identity};
+use serde::de::DeserializeOwned;
 
 use super::admission::Admitted;
 use super::reason;
-use crate::https::{Answer, CameBy, Refusal, Reply, RequestBody, RequestPath, received_json};
+use crate::https::{Answer, CameBy, Refusal, Reply, RequestBody, RequestPath, parse};
 
 /// The largest body of these requests: a name, all of it escaped.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Begins an upload: says where the file is to go.
 pub(super) async fn begin(admitted: &Admitted, came_by: CameBy, body: impl RequestBody) -> Answer {
-    let request: FileUploadRequest = received_json(body, BODY_BYTES_MAX).await?;
+    let request: FileUploadRequest = json(admitted, body).await?;
     let device = device(admitted)?;
     let begun = admitted.hub.files.begin(device, &request.blob_name).await;
     let (upload, link) = begun.map_err(reason::upload_refused)?;
@@ -28,14 +29,14 @@ pub(super) async fn begin(admitted: &Admitted, came_by: CameBy, body: impl Reque
 
 /// The end of an upload that the body names.
 pub(super) async fn end(admitted: &Admitted, came_by: CameBy, body: impl RequestBody) -> Answer {
-    let ended: FileUploadEnded = received_json(body, BODY_BYTES_MAX).await?;
+    let ended: FileUploadEnded = json(admitted, body).await?;
     let id = ended.correlation_id.clone().ok_or_else(reason::no_correlation_id)?;
     end_of(admitted, came_by, &id, ended).await
 }
 
 /// The end of an upload that the path names, the older form.
 pub(super) async fn end_in_path(admitted: &Admitted, came_by: CameBy, path: &RequestPath, body: impl RequestBody) -> Answer {
-    let ended: FileUploadEnded = received_json(body, BODY_BYTES_MAX).await?;
+    let ended: FileUploadEnded = json(admitted, body).await?;
     let id = path.segment_after("notifications").ok_or_else(reason::no_correlation_id)?.into_owned();
     end_of(admitted, came_by, &id, ended).await
 }
@@ -56,6 +57,10 @@ async fn end_of(admitted: &Admitted, came_by: CameBy, id: &str, ended: FileUploa
     };
     admitted.hub.drain.carry_out(ending).await.map_err(reason::end_refused)?;
     Ok(Reply::no_content())
+}
+
+async fn json<T: DeserializeOwned>(admitted: &Admitted, body: impl RequestBody) -> Result<T, Refusal> {
+    parse(admitted.received(body, BODY_BYTES_MAX).await?.as_ref())
 }
 
 /// Files are a device's; its modules have none.

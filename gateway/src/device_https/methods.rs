@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::admission::Admitted;
 use super::{long_poll, reason};
-use crate::https::{Answer, Refusal, Reply, RequestBody, RequestPath, received};
+use crate::https::{Answer, Refusal, Reply, RequestBody, RequestPath};
 use crate::methods::{CallFailed, DeviceCall, MethodAnswer};
 use crate::operator::Parameters;
 use crate::presence::{CallId, NextCall, Polls, Wanted};
@@ -136,7 +136,7 @@ fn status(parameters: &Parameters) -> Result<i32, Refusal> {
 /// caller goes on waiting.
 pub(super) async fn answer(admitted: &Admitted, path: &RequestPath, parameters: &Parameters, body: impl RequestBody) -> Answer {
     let (id, status) = (call(path)?, status(parameters)?);
-    let payload = received(body, METHOD_PAYLOAD_BYTES_MAX).await?.into_bytes();
+    let payload = admitted.received(body, METHOD_PAYLOAD_BYTES_MAX).await?.into_bytes();
     let answer = MethodAnswer { status, payload };
     if !answer.is_json() {
         return Err(reason::answer_is_no_json());

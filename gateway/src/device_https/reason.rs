@@ -1,8 +1,5 @@
 //! The reasons of the domains in the codes that devices are told over HTTPS.
 
-use axum::http::header::ALLOW;
-use axum::http::{HeaderValue, Method};
-use axum::response::{IntoResponse as _, Response};
 use certs::judge::AuthReject;
 use model::InvalidId;
 use model::api::ErrorCode;
@@ -10,7 +7,6 @@ use twins::{BeginFileUploadError, CommandReadError, SettleError};
 
 use super::batch::InvalidBatch;
 use super::message_headers::InvalidHeader;
-use super::resource::Resource;
 use crate::files::{BeginError, EndError};
 use crate::https::Refusal;
 use crate::presence::TooManyPolls;
@@ -33,16 +29,6 @@ fn unauthorized() -> Refusal {
 
 pub(super) fn path_refused(error: InvalidId) -> Refusal {
     Refusal::new(ErrorCode::ArgumentInvalid, error.to_string())
-}
-
-/// With the methods that the path takes.
-pub(super) fn method_not_allowed(resource: Resource) -> Response {
-    let mut response = Refusal::method_not_allowed().into_response();
-    let allowed = resource.methods().iter().map(Method::as_str).collect::<Vec<_>>().join(",");
-    if let Ok(allowed) = HeaderValue::try_from(allowed) {
-        response.headers_mut().insert(ALLOW, allowed);
-    }
-    response
 }
 
 pub(super) fn header_refused(error: &InvalidHeader) -> Refusal {

@@ -3,9 +3,8 @@
 use std::slice;
 
 use axum::http::Method;
-use percent_encoding::percent_decode;
 
-use crate::https::RequestPath;
+use crate::https::{RequestPath, reads};
 
 /// The fixed segments below a device or module at most, with what stands between them:
 /// `modules/{m}/messages/devicebound/{lock}/abandon`.
@@ -108,11 +107,6 @@ impl Word {
     }
 }
 
-/// Whether a segment says `word`, percent-decoded and in whatever case.
-fn reads(segment: &[u8], word: &str) -> bool {
-    percent_decode(segment).map(|byte| byte.to_ascii_lowercase()).eq(word.bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::Uri;
@@ -134,6 +128,7 @@ mod tests {
         check("/messages/devicebound/", Some(Resource::Commands));
         check("/messages/devicebound/events", Some(Resource::Command));
         check("/messages/devicebound/%C3%A4/abandon", Some(Resource::AbandonedCommand));
+        check("/messages/devicebound//abandon", Some(Resource::AbandonedCommand));
         check("/methods", Some(Resource::Methods));
         check("/m%65thods/methods", Some(Resource::Call));
         check("/files", Some(Resource::Files));

@@ -53,14 +53,6 @@ pub(crate) async fn received(body: impl RequestBody, bytes_max: usize) -> Result
     }
 }
 
-/// The same, read as JSON.
-///
-/// # Errors
-/// As of [`received`], and the refusal of what is none of a `T`.
-pub(crate) async fn received_json<T: DeserializeOwned>(body: impl RequestBody, bytes_max: usize) -> Result<T, Refusal> {
-    parse(received(body, bytes_max).await?.as_ref())
-}
-
 /// What has arrived of all bodies, until the requests they belong to are done with them. Counted
 /// as it arrives: who announces much and sends nothing takes no room from others.
 static BUDGET: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(REQUEST_BODIES_BYTES_MAX)));
@@ -115,7 +107,7 @@ impl<S: Sync, T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<S> for Js
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
-        received_json(request.into_body(), BYTES_MAX).await.map(Self)
+        parse(received(request.into_body(), BYTES_MAX).await?.as_ref()).map(Self)
     }
 }
 
@@ -123,7 +115,7 @@ impl<S: Sync, T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<S> for Js
 ///
 /// # Errors
 /// A [`Refusal`] that says where it is not.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(bytes)
         .map_err(|error| Refusal::new(ErrorCode::IotHubFormatError, format!("the body is not what this operation takes: {error}")))
 }

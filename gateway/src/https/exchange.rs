@@ -42,14 +42,16 @@ pub(crate) struct Origin {
 pub(crate) async fn answer(origin: &Origin, request: Request<impl RequestBody>) -> Response {
     let (path, method) = (RequestPath::of(request.uri()), request.method().clone());
     let mut response = guarded(&origin.hub, operate(origin, &path, request)).await;
-    match response.extensions_mut().remove::<Refusal>() {
-        None => response,
-        Some(refusal) => {
-            let tracking_id = format!("{:032x}", rand::random::<u128>());
-            span(&tracking_id, &origin.peer, &method, &path).in_scope(|| refusal.log());
-            refusal.written(response, &tracking_id, origin.hub.clock.now())
-        }
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        let tracking_id = format!("{:032x}", rand::random::<u128>());
+        span(&tracking_id, &origin.peer, &method, &path).in_scope(|| refusal.log());
+        response = refusal.written(response, &tracking_id, origin.hub.clock.now());
     }
+    if method == Method::HEAD {
+        // Over HTTP/2 nobody else takes it away, and a body breaks the stream of who did not ask for one.
+        *response.body_mut() = Body::empty();
+    }
+    response
 }
 
 /// What the log says of a request beside what became of it. Written out where it is made, so only

@@ -51,10 +51,10 @@ impl RequestPath {
         self.segments().nth(index).map(|segment| percent_decode(segment).decode_utf8_lossy())
     }
 
-    /// The segment behind the last fixed one called `name`, decoded.
+    /// The segment behind the last fixed one called `name`, in lower case, decoded.
     pub(crate) fn segment_after(&self, name: &str) -> Option<Cow<'_, str>> {
         // Counted from behind: a device may have any of these names.
-        let position = self.segments().collect::<Vec<_>>().iter().rposition(|segment| segment.eq_ignore_ascii_case(name.as_bytes()))?;
+        let position = self.segments().collect::<Vec<_>>().iter().rposition(|segment| reads(segment, name))?;
         self.segment(position + 1)
     }
 
@@ -83,7 +83,7 @@ impl RequestPath {
     fn module(&self) -> Option<&[u8]> {
         let mut behind_device = self.segments().skip(2);
         let (modules, module) = (behind_device.next()?, behind_device.next()?);
-        percent_decode(modules).map(|byte| byte.to_ascii_lowercase()).eq(*b"modules").then_some(module)
+        reads(modules, "modules").then_some(module)
     }
 
     /// `uri` with the path that the router matches, or nothing when it cannot be written; it
@@ -114,6 +114,11 @@ impl RequestPath {
         let path = path.strip_suffix(b"/").unwrap_or(path);
         path.split(|byte| *byte == b'/')
     }
+}
+
+/// Whether a segment says `word`, which is in lower case: percent-decoded and in whatever case.
+pub(crate) fn reads(segment: &[u8], word: &str) -> bool {
+    percent_decode(segment).map(|byte| byte.to_ascii_lowercase()).eq(word.bytes())
 }
 
 fn push_matchable(path: &mut String, segment: &[u8]) {

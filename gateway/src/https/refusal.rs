@@ -1,8 +1,8 @@
 //! A refused request: what the caller reads, and what the log says.
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use axum::http::{HeaderName, StatusCode};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::Timestamp;
 use model::api::{ErrorBody, ErrorCode, ErrorDetail};
@@ -41,7 +41,8 @@ enum Form {
 }
 
 impl Refusal {
-    /// The path takes other methods.
+    /// The path takes other methods; an answer that comes from no router names them by
+    /// [`Refusal::allowing`].
     pub(crate) fn method_not_allowed() -> Self {
         Self::new(ErrorCode::MethodNotAllowed, "this path does not take that method")
     }
@@ -77,6 +78,17 @@ impl Refusal {
     pub(crate) fn already_logged(mut self) -> Self {
         self.logged = true;
         self
+    }
+
+    /// As a response that names the `methods` which the path does take (RFC 9110, 15.5.6).
+    pub(crate) fn allowing(self, methods: &[Method]) -> Response {
+        let mut response = self.into_response();
+        let names = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(",");
+        // Names of methods are tokens, which any header can hold.
+        if let Ok(names) = HeaderValue::try_from(names) {
+            response.headers_mut().insert(ALLOW, names);
+        }
+        response
     }
 
     /// The line that every refused request leaves, within the span that has its tracking id.

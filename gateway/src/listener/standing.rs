@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-/// Refusals one after the other that end a connection. A client whose token has run out gets one,
-/// and comes back with another token; so does each of a few that share a connection.
-const REFUSALS_MAX: u32 = 8;
+/// Refusals one after the other that end a connection. A client whose token has run out comes back
+/// with another one, but may have as many requests under way by then as HTTP/2 lets it: 64.
+const REFUSALS_MAX: u32 = 100;
 
 /// Bytes that are listened to of strangers one after the other: two of the blocks in which SDKs send
 /// files.

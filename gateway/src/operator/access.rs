@@ -11,6 +11,7 @@ use axum::routing::MethodRouter;
 use certs::judge::{Evidence, OperatorGrant};
 use model::Rights;
 
+use crate::auth::OperatorRefusal;
 use crate::https::{Refusal, RequestPath};
 use crate::hub::Hub;
 use crate::listener::Peer;
@@ -44,9 +45,13 @@ fn admitted(request: &Request, rights: Rights) -> Result<OperatorGrant, Refusal>
     };
     let host = hub.settings.host_names.first().map_or("", String::as_str);
     let resource = format!("{host}{}", path.as_str());
-    let grant = hub.admit_operator(evidence(request, peer), &resource, rights).inspect_err(|_| peer.refused())?;
-    peer.admitted();
-    Ok(grant)
+    let admitted = hub.admit_operator(evidence(request, peer), &resource, rights);
+    match &admitted {
+        // Who lacks a right is no stranger.
+        Ok(_) | Err(OperatorRefusal::Forbidden { .. }) => peer.admitted(),
+        Err(OperatorRefusal::Unauthorized(_)) => peer.refused(),
+    }
+    Ok(admitted?)
 }
 
 /// A token counts before a certificate: a client may have one for another purpose.

@@ -218,6 +218,24 @@ class Device(Curl):
         [queued] = hub.queued_commands(victim)
         self.assertEqual((queued["state"], queued["deliveryCount"]), ("enqueued", 0))
 
+    def test_a_method_that_a_path_does_not_take_is_refused_with_those_that_it_takes(self):
+        hub.send_command(self.identity, "still here")
+        cases = {"/messages/events": "POST", "/messages/devicebound": "GET,DELETE", "/methods": "GET", "/files/notifications": "POST"}
+        for path, allowed in cases.items():
+            for how in (("--head",), ("--request", "PUT")):
+                with self.subTest(f"{how} {path}"):
+                    answer = self.curl(path, *how)
+                    self.assert_refused(answer, 405, "MethodNotAllowed")
+                    self.assertEqual(answer.headers["allow"], allowed)
+        self.assertEqual(self.curl("/messages/devicebound").body, b"still here")
+
+    def test_a_connection_on_which_nothing_is_let_in_ends(self):
+        stranger = self.url("/messages/devicebound", Identity(hub.unique("curl"), self.module))
+        answers = self.collected(self.started([stranger] * 101), 101)
+        self.assertEqual([answer.status for answer in answers], [401] * 101)
+        connected = [number for number, answer in enumerate(answers) if answer.connected]
+        self.assertEqual(connected, [0, 100], "a hundred on the first, the next on another")
+
     def test_a_flood_of_headers_is_refused(self):
         # Some 24 KiB as either version counts them, where a head may have 16.
         flood = self.scratch / "flood"

@@ -74,6 +74,31 @@ async fn what_a_connection_remembers_ends_with_the_grant_and_serves_one_identity
 }
 
 #[tokio::test]
+async fn who_is_disabled_while_sending_has_sent_nothing() {
+    let hub = hub_with_device().await;
+    for line in
+        ["POST /messages/events", "POST /methods/00000000000000000000000000000000?s=200", "POST /files", "POST /files/notifications"]
+    {
+        let (sending, mut begun) = tokio::sync::oneshot::channel();
+        let (disabled, rest) = tokio::sync::oneshot::channel::<()>();
+        let body = futures_util::stream::once(async move {
+            sending.send(()).expect("somebody waits");
+            rest.await.map(|()| "{}".into()).map_err(std::io::Error::other)
+        });
+        let disabling = async {
+            (&mut begun).await.expect("the body is read");
+            disable(&hub).await;
+            disabled.send(()).expect("the body is read");
+        };
+        let (refused, ()) = tokio::join!(hub.answer(hub.ask_as("d", line).stream(body)), disabling);
+        assert_eq!((refused.status, refused.code()), (401, UNAUTHORIZED), "{line}: {refused:?}");
+        let enabled = r#"{"deviceId":"d","status":"enabled"}"#;
+        check(&hub, hub.ask("PUT /devices/d").if_match("*").body(enabled), 200, "").await;
+    }
+    assert!(stored(&hub).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_token_that_runs_out_is_not_remembered_beyond() {
     let hub = hub_with_device().await;
     let connection = hub.origin();

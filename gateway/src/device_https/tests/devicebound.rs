@@ -40,7 +40,8 @@ async fn a_look_at_the_head_takes_nothing() {
     let hub = hub_with_device().await;
     send(&hub, "d", r#"{"body":"go"}"#).await;
     for path in ["/messages/devicebound", "/messages/devicebound?wait=300", "/methods", "/methods?wait=300"] {
-        check(&hub, hub.ask_as("d", &format!("HEAD {path}")), 405, "MethodNotAllowed").await;
+        let refused = check(&hub, hub.ask_as("d", &format!("HEAD {path}")), 405, "MethodNotAllowed").await;
+        assert!(refused.body.is_empty(), "over HTTP/2 it would break the stream: {refused:?}");
     }
     let (answered, _) = received(&hub, "d").await;
     assert_eq!(answered.body, b"go");
@@ -86,7 +87,7 @@ async fn an_abandoned_command_comes_again_and_a_rejected_one_does_not() {
     send(&hub, "d/m", r#"{"body":"one"}"#).await;
     let (_, lock) = received(&hub, "d/m").await;
     check(&hub, hub.ask_as("d", &format!("POST /messages/devicebound/{lock}/abandon")), 412, "DeviceMessageLockLost").await;
-    check(&hub, hub.ask_as("d/m", &format!("POST /messages/devicebound/{lock}/abandon")), 204, "").await;
+    check(&hub, hub.ask_as("d/m", &format!("POST /Messages/De%76iceBound/{lock}/abandon")), 204, "").await;
     let (again, next_lock) = received(&hub, "d/m").await;
     assert_eq!((again.header("iothub-deliverycount"), again.body.as_slice()), ("1", &b"one"[..]));
     assert_ne!(next_lock, lock);

@@ -243,15 +243,15 @@ async fn a_client_that_is_refused_too_often_is_shown_out() {
     let hub = hub_with_device().await;
     let mut client = Client::greeting(&hub).await;
     let refused = block(&hub, "GET", "/devices/other/messages/devicebound");
-    for stream in (1..15).step_by(2) {
+    for stream in (1..199).step_by(2) {
         client.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, &refused)).await;
         client.answer(stream).await;
     }
     tokio::time::pause();
-    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 15, &refused)).await;
+    client.send(&frame(HEADERS, END_HEADERS | END_STREAM, 199, &refused)).await;
     let (mut is_answered, mut is_sent_away) = (false, false);
     while let Some(frame) = client.frame().await {
-        is_answered |= frame.kind == HEADERS && frame.stream == 15;
+        is_answered |= frame.kind == HEADERS && frame.stream == 199;
         is_sent_away |= frame.kind == GOAWAY;
     }
     assert!(is_answered && is_sent_away);

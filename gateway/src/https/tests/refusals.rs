@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::listener::{FailureBudget, Peer};
 
-const REFUSALS_MAX: usize = 8;
+const REFUSALS_MAX: usize = 100;
 /// As much as is listened to.
 const BODY_BYTES: usize = 8 * 1024 * 1024;
 
