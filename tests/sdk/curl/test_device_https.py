@@ -231,10 +231,12 @@ class Device(Curl):
 
     def test_a_connection_on_which_nothing_is_let_in_ends(self):
         stranger = self.url("/messages/devicebound", Identity(hub.unique("curl"), self.module))
-        answers = self.collected(self.started([stranger] * 101), 101)
-        self.assertEqual([answer.status for answer in answers], [401] * 101)
-        connected = [number for number, answer in enumerate(answers) if answer.connected]
-        self.assertEqual(connected, [0, 100], "a hundred on the first, the next on another")
+        answers = self.collected(self.started([stranger] * 120), 120)
+        self.assertEqual([answer.status for answer in answers], [401] * 120)
+        first, *others = [number for number, answer in enumerate(answers) if answer.connected]
+        # On HTTP/2 the goodbye and the next requests may cross.
+        latest = 100 if self.version == "1.1" else 119
+        self.assertTrue(first == 0 and len(others) == 1 and 100 <= others[0] <= latest, (first, others))
 
     def test_a_flood_of_headers_is_refused(self):
         # Some 24 KiB as either version counts them, where a head may have 16.
