@@ -3,6 +3,7 @@
 
 mod dump;
 mod names;
+mod selected;
 mod verify;
 
 use std::io;
@@ -10,7 +11,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use event_log::{InspectError, InspectedBatch, LogReport, ReadOnlyDisk, Selection, inspect};
-use model::EventHubName;
+use model::{EventHubId, EventHubName, PartitionId};
 use thiserror::Error;
 
 use self::names::HubNames;
@@ -44,6 +45,26 @@ pub(crate) enum LookError {
         /// Those there are.
         known: String,
     },
+    /// No event hub has the number that was given.
+    #[error("there is no event hub {} in {}; it has {known}", hub.0, log.display())]
+    UnknownNumber {
+        /// The number.
+        hub: EventHubId,
+        /// The log.
+        log: PathBuf,
+        /// Those there are.
+        known: String,
+    },
+    /// No event hub that is meant has so many partitions.
+    #[error("there is no partition {partition} in {}; it has {known}", log.display())]
+    UnknownPartition {
+        /// The partition.
+        partition: PartitionId,
+        /// The log.
+        log: PathBuf,
+        /// Those there are.
+        known: String,
+    },
     /// A name was given where there are numbers alone.
     #[error("without a database beside the log nobody knows which event hub is {name}; give its number, which `isthmus log verify` shows")]
     NoNames {
@@ -72,8 +93,12 @@ pub(crate) fn run(command: &LogCommand, out: &mut dyn io::Write, faults: &mut dy
             let names = HubNames::beside(&dump.log.directory, faults);
             let hub = dump.hub.as_ref().map(|which| names.number(which)).transpose()?;
             let mut dumper = dump::Dumper::new(dump.log.output, &names, out);
-            let report = look(&dump.log.directory, dump.selection(hub), &mut |found| dumper.show(&found))?;
+            let selection = dump.selection(hub);
+            let report = look(&dump.log.directory, selection, &mut |found| dumper.show(&found))?;
             let is_decoded = dumper.finish(&report, faults);
+            if report.is_sound() && report.partitions.is_empty() {
+                selected::check(&dump.log.directory, selection, &names)?;
+            }
             Ok(if is_decoded { verdict(&report) } else { Verdict::Damaged })
         }
     }

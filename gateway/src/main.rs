@@ -107,6 +107,8 @@ fn look_into_log(command: &LogCommand) -> ExitCode {
             match error {
                 LookError::Inspect(InspectError::InUse { .. } | InspectError::NoLog { .. })
                 | LookError::UnknownHub { .. }
+                | LookError::UnknownNumber { .. }
+                | LookError::UnknownPartition { .. }
                 | LookError::NoNames { .. } => ExitCode::from(EXIT_USAGE),
                 LookError::Inspect(InspectError::File(_)) => ExitCode::from(EXIT_FAILURE),
             }

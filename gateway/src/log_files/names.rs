@@ -25,7 +25,7 @@ impl HubNames {
     /// Reads them for the log in `directory`, or in the data directory that this is. A database that
     /// cannot be read is told to `faults` and does without.
     pub(super) fn beside(directory: &Path, faults: &mut dyn Write) -> Self {
-        let data_dir = if inner(directory).is_dir() { directory.to_owned() } else { directory.join("..") };
+        let data_dir = if inner(directory).is_dir() { directory.to_owned() } else { around(directory) };
         let database = data_dir.join(DATABASE);
         if !database.is_file() {
             return Self::default();
@@ -43,6 +43,11 @@ impl HubNames {
     /// The name of a hub.
     pub(super) fn get(&self, hub: EventHubId) -> Option<&str> {
         self.names.get(&hub).map(EventHubName::as_str)
+    }
+
+    /// The hubs that have one.
+    pub(super) fn hubs(&self) -> impl Iterator<Item = EventHubId> {
+        self.names.keys().copied()
     }
 
     /// A hub for people: `1 (events)`, or its number alone.
@@ -70,5 +75,13 @@ impl HubNames {
             database: database.clone(),
             known: self.names.values().map(EventHubName::as_str).collect::<Vec<_>>().join(", "),
         })
+    }
+}
+
+/// The directory that a log is in, written as its own path is.
+fn around(log: &Path) -> PathBuf {
+    match (log.file_name(), log.parent()) {
+        (Some(_), Some(parent)) => parent.to_owned(),
+        (_, _) => log.join(".."),
     }
 }

@@ -143,6 +143,42 @@ async fn event_hubs_have_their_names_where_the_database_lies_beside_the_log() {
 }
 
 #[tokio::test]
+async fn what_a_selection_asks_for_and_is_not_there_is_an_error() {
+    let directory = data_dir(&[b"one"]).await;
+    let refused = |selection: &str, path: &Path| {
+        let (refused, out, _) = run_line(&format!("isthmus log dump DIR {selection}"), path);
+        assert_eq!(out, "", "{selection}");
+        refused.expect_err(selection).to_string().replace(&path.display().to_string(), "DIR")
+    };
+    for path in [directory.path().to_owned(), directory.path().join("log")] {
+        assert_eq!(refused("--hub 77", &path), "there is no event hub 77 in DIR; it has 1");
+        assert_eq!(refused("--hub 0", &path), "there is no event hub 0 in DIR; it has 1");
+        assert_eq!(refused("--partition 9", &path), "there is no partition 9 in DIR; it has 1");
+        assert_eq!(refused("--hub 1 --partition 2 --from 7", &path), "there is no partition 2 in DIR; it has 1");
+    }
+    with_database(directory.path()).await;
+    let log = directory.path().join("log");
+    assert_eq!(refused("--hub 77 --partition 1", &log), "there is no event hub 77 in DIR; it has 1 (events)");
+    let beside = directory.path().join("hub.db").display().to_string();
+    assert_eq!(refused("--hub audit", &log), format!("there is no event hub audit in {beside}; it has events"));
+    for selection in ["--hub 1 --from 7", "--partition 0"] {
+        let (verdict, out, faults) = run_line(&format!("isthmus log dump DIR {selection}"), &log);
+        assert_eq!((verdict.expect(selection), out.as_str(), faults.as_str()), (Verdict::Sound, "", ""), "{selection} is there");
+    }
+}
+
+#[tokio::test]
+async fn an_event_hub_without_events_is_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    open(&directory.path().join("log")).close();
+    with_database(directory.path()).await;
+    for selection in ["--hub events", "--hub 1 --partition 9"] {
+        let (verdict, out, _) = run_line(&format!("isthmus log dump DIR {selection}"), directory.path());
+        assert_eq!((verdict.expect(selection), out.as_str()), (Verdict::Sound, ""), "{selection}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_crash_left_in_the_write_ahead_log_has_names_too() {
     let directory = data_dir(&[b"one"]).await;
     let hub = tempfile::tempdir().expect("a directory");
