@@ -5,10 +5,12 @@ mod connect;
 mod event_hubs;
 mod events;
 mod files;
+mod no_connection;
 mod refusal;
 mod service;
 mod service_messages;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +29,7 @@ pub use commands::DeadLetters;
 pub use connect::{ConnectError, ConnectOptions};
 pub use events::{EventQuery, EventStart, EventStream};
 pub use files::FileContent;
+pub use no_connection::NoConnection;
 pub use refusal::Refusal;
 pub use service::{IdentityChange, NewIdentity};
 pub use service_messages::Received;
@@ -51,8 +54,8 @@ pub enum ClientError {
     Unreachable {
         /// The addresses, for people.
         tried: String,
-        /// What the last attempt said.
-        reason: String,
+        /// Why.
+        reason: NoConnection,
     },
     /// The connection ended, or time was up, before the answer was complete.
     #[error("the connection to the hub was lost: {reason}")]
@@ -85,6 +88,8 @@ pub struct HubClient {
     answering: AtomicUsize,
     policy: String,
     key: Secret,
+    /// Whom `http` trusts.
+    ca: PathBuf,
     clock: Clock,
 }
 
@@ -169,7 +174,7 @@ impl HubClient {
 
     async fn send_to(&self, request: &Request, ports: &[u16]) -> Result<Response, ClientError> {
         let first = self.answering.load(Ordering::Relaxed);
-        let mut reason = String::from("no HTTPS listener is on");
+        let mut reason = NoConnection::Network("no HTTPS listener is on".into());
         for offset in 0..ports.len() {
             let index = (first + offset) % ports.len();
             let Some(&port) = ports.get(index) else { continue };
@@ -178,7 +183,7 @@ impl HubClient {
                     self.answering.store(index, Ordering::Relaxed);
                     return refusal::check(response).await;
                 }
-                Err(error) if error.is_connect() => reason = deepest_reason(&error),
+                Err(error) if error.is_connect() => reason = reason.or_of(&error, &self.ca),
                 Err(error) => return Err(ClientError::Lost { reason: deepest_reason(&error) }),
             }
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use hubctl::ClientError;
-use hubctl::client::{ConnectError, Refusal};
+use hubctl::client::{ConnectError, NoConnection, Refusal};
 use model::limits::REDRIVEN_MAX;
 use thiserror::Error;
 
@@ -109,9 +109,7 @@ impl Failure {
     /// found.
     pub(crate) fn hint(&self, listing: Option<&'static str>) -> Option<&'static str> {
         match self {
-            Self::Client(ClientError::Unreachable { .. }) => {
-                Some("is the hub running? With --data-dir DIR its ports are read from DIR/ports.json; --ca names another CA to trust")
-            }
+            Self::Client(ClientError::Unreachable { reason, .. }) => hint_for_connection(reason),
             Self::Client(ClientError::Lost { .. }) => Some("the request may or may not have been carried out; look before you repeat it"),
             Self::Client(ClientError::Refused(refusal)) => hint_for(refusal, listing),
             Self::Client(ClientError::Unintelligible { .. }) => Some("is it an Isthmus hub, and of this version?"),
@@ -131,6 +129,16 @@ impl Failure {
     }
 }
 
+fn hint_for_connection(reason: &NoConnection) -> Option<&'static str> {
+    Some(match reason {
+        NoConnection::Network(_) => "is the hub running? With --data-dir DIR its ports are read from DIR/ports.json",
+        NoConnection::UnknownIssuer { .. } => "--ca FILE names the CA to trust, in PEM",
+        NoConnection::Certificate(_) => {
+            "`hubctl cert show FILE` shows the hub's certificate; docs/server-certificate.md says how to renew it"
+        }
+    })
+}
+
 fn hint_for(refusal: &Refusal, listing: Option<&'static str>) -> Option<&'static str> {
     Some(match refusal.name.as_deref()? {
         "IotHubUnauthorized" => "check the connection string, and that the clocks agree",
@@ -140,11 +148,13 @@ fn hint_for(refusal: &Refusal, listing: Option<&'static str>) -> Option<&'static
         "ResourceNotFound" => return listing,
         "DeviceAlreadyExists" => "`hubctl device show` shows it; `hubctl device update` changes it",
         "PreconditionFailed" => "it changed meanwhile: show it again and repeat with its new etag",
-        "DeviceNotOnline" => "methods need the device connected and listening for them; `hubctl command send` queues instead",
+        "DeviceNotOnline" => {
+            "methods need the device connected and listening for them; --connect-timeout waits for that, `hubctl command send` queues instead"
+        }
         "DeviceMaximumQueueDepthExceeded" => "`hubctl command purge` empties the queue",
         "DeviceMessageLockLost" => "it was held for too long and is handed out again: repeat the command",
         "InvalidMessageExpiryTime" => "--expiry is how long from now, at most 2days; do the clocks of hub and caller agree?",
-        "GatewayTimeout" => "the device is connected and did not answer in time; --timeout waits longer",
+        "GatewayTimeout" => "the device was handed the call and did not answer in time; --timeout waits longer",
         _ => return None,
     })
 }
@@ -183,7 +193,8 @@ mod tests {
         assert_eq!((refused.code(), refused.to_string().as_str()), (1, "DeviceNotFound (404): no d1"));
         assert!(refused.hint(None).is_some_and(|hint| hint.contains("device list")));
         assert_eq!(Failure::Usage("x".into()).code(), 2);
-        let unreachable = ClientError::Unreachable { tried: "localhost:443".into(), reason: "connection refused".into() };
+        let unreachable =
+            ClientError::Unreachable { tried: "localhost:443".into(), reason: NoConnection::Network("connection refused".into()) };
         assert_eq!(Failure::Client(unreachable).code(), 3);
         assert_eq!(Failure::Partly { refused: 1, all: 2 }.code(), 1);
         let stayed = Failure::Stayed { remaining: 3, because: Stay::TooManyAtOnce };

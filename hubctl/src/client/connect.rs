@@ -1,7 +1,7 @@
 //! From options to a client: which hub, which key, which ports, whom to trust.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -91,7 +91,8 @@ impl ConnectOptions {
         // A directory that was not named says nothing about the hub of a string that was.
         let directory_is_the_hubs = from_directory || self.data_directory.is_some();
         let bound = if directory_is_the_hubs { directory.ports()?.map(|ports| ports.addresses("https")) } else { None };
-        let http = self.http(&directory, connection.host(), bound.as_deref())?;
+        let ca = self.ca.clone().unwrap_or_else(|| directory.server_ca());
+        let http = http(&ca, connection.host(), bound.as_deref())?;
         Ok(HubClient {
             http,
             host: connection.host().to_owned(),
@@ -100,6 +101,7 @@ impl ConnectOptions {
             answering: AtomicUsize::new(0),
             policy: connection.policy,
             key,
+            ca,
             clock,
         })
     }
@@ -112,23 +114,17 @@ impl ConnectOptions {
         let text = fs::read_to_string(&path).map_err(|cause| ConnectError::NoConnectionString { path, cause })?;
         Ok((text.trim().parse().map_err(ConnectError::ConnectionString)?, true))
     }
+}
 
-    fn http(&self, directory: &DataDirectory, host: &str, bound: Option<&[SocketAddr]>) -> Result<reqwest::Client, ConnectError> {
-        let path = self.ca.clone().unwrap_or_else(|| directory.server_ca());
-        let pem = match fs::read_to_string(&path) {
-            Ok(pem) => pem,
-            Err(cause) => return Err(ConnectError::Ca { path, cause }),
-        };
-        let tls = match certs::tls::client_config(&pem, None) {
-            Ok(tls) => tls,
-            Err(error) => return Err(ConnectError::Tls { path, reason: error.to_string() }),
-        };
-        let mut builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().connect_timeout(CONNECT_TIMEOUT);
-        if let Some(bound) = bound.filter(|bound| !bound.is_empty()) {
-            builder = builder.resolve_to_addrs(host, bound);
-        }
-        builder.build().map_err(|error| ConnectError::Tls { path, reason: error.to_string() })
+fn http(ca: &Path, host: &str, bound: Option<&[SocketAddr]>) -> Result<reqwest::Client, ConnectError> {
+    let pem = fs::read_to_string(ca).map_err(|cause| ConnectError::Ca { path: ca.to_owned(), cause })?;
+    let not_a_ca = |reason: String| ConnectError::Tls { path: ca.to_owned(), reason };
+    let tls = certs::tls::client_config(&pem, None).map_err(|error| not_a_ca(error.to_string()))?;
+    let mut builder = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().connect_timeout(CONNECT_TIMEOUT);
+    if let Some(bound) = bound.filter(|bound| !bound.is_empty()) {
+        builder = builder.resolve_to_addrs(host, bound);
     }
+    builder.build().map_err(|error| not_a_ca(error.to_string()))
 }
 
 /// The ports to try.

@@ -28,7 +28,7 @@ pub(super) async fn run<W: Write>(options: &ConnectOptions, output: &mut Output<
             })?;
             // Without a hub there is nobody to ask, and nothing amiss.
             if let Ok(hub) = options.connect(clock.clone()) {
-                registered::warn_unless(&hub, &id).await;
+                registered::warn_unless_certified(&hub, &id).await;
             }
             Ok(())
         }
