@@ -21,7 +21,7 @@ pub(crate) use command::{Ack, Chosen, CommandToSend, CommandVerb, Feedback, Redr
 pub(crate) use event::{EventToSend, EventVerb, Watch};
 pub(crate) use file::FileVerb;
 pub(crate) use hub::{HubChange, HubSettings, HubVerb, PolicyVerb};
-pub(crate) use identity::{Auth, DeviceVerb, ModuleVerb};
+pub(crate) use identity::{Auth, DeviceVerb, ImportMode, ModuleVerb, NewStatus};
 pub(crate) use twin::{Json, MethodVerb, TwinChange, TwinVerb};
 
 /// Operate an Isthmus hub.

@@ -16,6 +16,38 @@ pub(crate) enum Auth {
     Key,
 }
 
+/// Whether a device may connect from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NewStatus {
+    /// It may.
+    Enabled,
+    /// Its connections are closed and new ones refused.
+    Disabled,
+}
+
+/// What is done with all items of an import. Only what an export has enough for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "camelCase")]
+pub(crate) enum ImportMode {
+    /// Register it, if it is new.
+    Create,
+    /// Register it, or replace it with its tags and desired properties.
+    CreateOrUpdate,
+    /// Replace it, if it is there.
+    Update,
+}
+
+impl ImportMode {
+    /// As an item's `importMode` has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::CreateOrUpdate => "createOrUpdate",
+            Self::Update => "update",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Proof {
     /// How it proves itself.
@@ -59,6 +91,9 @@ pub(crate) enum DeviceVerb {
         /// A certificate's thumbprint; may be given twice. Means --auth thumbprint.
         #[arg(long, value_name = "HEX")]
         thumbprint: Vec<Thumbprint>,
+        /// Whether it may connect: what --enabled and --disabled say, as `az` writes it.
+        #[arg(long, value_name = "STATUS", conflicts_with_all = ["enabled", "disabled"])]
+        status: Option<NewStatus>,
         /// Let it connect.
         #[arg(long, conflicts_with = "disabled")]
         enabled: bool,
@@ -87,11 +122,20 @@ pub(crate) enum DeviceVerb {
     /// updateTwinIfMatchETag (on `twinETag`). createOrUpdate registers what is new and replaces what
     /// is there, with the tags and desired properties that the item names; with a `twinETag` only if
     /// the twin still has it. Each item stands alone: those refused are listed, the others hold.
+    #[command(
+        after_help = "Examples:\n  hubctl device import devices.jsonl\n  hubctl device import --mode createOrUpdate data/registry.jsonl"
+    )]
     Import {
         /// The file, or - for the standard input.
         file: PathBuf,
+        /// What to do with every item, whatever its `importMode` says.
+        #[arg(long, value_enum, value_name = "MODE")]
+        mode: Option<ImportMode>,
     },
     /// Write every device and module with its keys, tags and desired properties, one JSON object a line.
+    ///
+    /// Each is written as one to create, for a hub that has none of them; `hubctl device import
+    /// --mode createOrUpdate FILE` puts a hub that has some back to what the file says.
     Export {
         /// The file, or - for the standard output.
         file: PathBuf,

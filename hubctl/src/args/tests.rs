@@ -22,7 +22,9 @@ fn every_command_of_the_manual_is_understood() {
         "device list --top 5",
         "device update d1 --disabled --reason stolen --etag abc=",
         "device delete d1",
+        "device update d1 --status disabled --reason stolen",
         "device import devices.jsonl",
+        "device import --mode createOrUpdate data/registry.jsonl",
         "device export -",
         "module create d1 m1 --auth key",
         "module show d1 m1",
@@ -104,6 +106,9 @@ fn values_are_checked_before_anything_is_sent() {
     refused("device create d1 --thumbprint 12", ErrorKind::ValueValidation);
     refused("device create d1 --auth password", ErrorKind::InvalidValue);
     refused("device update d1 --enabled --disabled", ErrorKind::ArgumentConflict);
+    refused("device update d1 --status enabled --disabled", ErrorKind::ArgumentConflict);
+    refused("device update d1 --status stolen", ErrorKind::InvalidValue);
+    refused("device import --mode upsert devices.jsonl", ErrorKind::InvalidValue);
     refused("twin update d1", ErrorKind::MissingRequiredArgument);
     refused("twin update d1 --desired {", ErrorKind::ValueValidation);
     refused("method invoke d1 m --timeout soon", ErrorKind::ValueValidation);

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::read_text;
+use crate::args::ImportMode;
 use crate::exit::Failure;
 use crate::output::{Output, Table};
 
@@ -26,8 +27,16 @@ struct Imported {
     errors: Vec<BulkError>,
 }
 
-pub(super) async fn import<W: Write>(hub: &HubClient, output: &mut Output<W>, file: &Path) -> Result<(), Failure> {
-    let items = parse(&read_text(file)?).map_err(|reason| Failure::Input { path: file.to_owned(), reason })?;
+pub(super) async fn import<W: Write>(
+    hub: &HubClient,
+    output: &mut Output<W>,
+    file: &Path,
+    mode: Option<ImportMode>,
+) -> Result<(), Failure> {
+    let mut items = parse(&read_text(file)?).map_err(|reason| Failure::Input { path: file.to_owned(), reason })?;
+    if let Some(mode) = mode {
+        items.iter_mut().for_each(|item| item.import_mode = Some(mode.as_str().to_owned()));
+    }
     let mut imported = Imported { operations: items.len(), errors: Vec::new() };
     for chunk in chunks(&items) {
         imported.errors.extend(hub.bulk(chunk).await?.errors);

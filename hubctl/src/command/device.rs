@@ -8,7 +8,7 @@ use model::api::{Authentication, Device, Status};
 use model::{DeviceId, Identity, Thumbprint};
 
 use super::{bulk, identity, moment, name};
-use crate::args::{Auth, DeviceVerb};
+use crate::args::{Auth, DeviceVerb, NewStatus};
 use crate::exit::Failure;
 use crate::output::{Output, Table};
 
@@ -29,8 +29,8 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
             let devices = hub.devices(usize::try_from(top).unwrap_or(usize::MAX)).await?;
             Ok(output.result(&devices, |devices| overview(devices))?)
         }
-        DeviceVerb::Update { id, auth, thumbprint, enabled, disabled, reason, etag } => {
-            let status = if enabled { Some(Status::Enabled) } else { disabled.then_some(Status::Disabled) };
+        DeviceVerb::Update { id, auth, thumbprint, status, enabled, disabled, reason, etag } => {
+            let status = new_status(status, enabled, disabled);
             let change = Change { auth, thumbprints: thumbprint, status, reason, etag };
             let device = update(hub, id, change).await?;
             Ok(output.result(&device, |device| details(device, hub.host()))?)
@@ -40,8 +40,17 @@ pub(super) async fn run<W: Write>(hub: &HubClient, output: &mut Output<W>, verb:
             hub.delete_identity(&identity, etag.as_deref().unwrap_or("*")).await?;
             Ok(output.done(&format!("device {identity} deleted"))?)
         }
-        DeviceVerb::Import { file } => bulk::import(hub, output, &file).await,
+        DeviceVerb::Import { file, mode } => bulk::import(hub, output, &file, mode).await,
         DeviceVerb::Export { file } => bulk::export(hub, output, &file).await,
+    }
+}
+
+/// The status that the one option of the three says.
+fn new_status(status: Option<NewStatus>, enabled: bool, disabled: bool) -> Option<Status> {
+    match (status, enabled, disabled) {
+        (Some(NewStatus::Enabled), _, _) | (None, true, _) => Some(Status::Enabled),
+        (Some(NewStatus::Disabled), _, _) | (None, false, true) => Some(Status::Disabled),
+        (None, false, false) => None,
     }
 }
 
@@ -57,7 +66,7 @@ struct Change {
 async fn update(hub: &HubClient, id: DeviceId, change: Change) -> Result<Device, Failure> {
     let auth = change.auth.or((!change.thumbprints.is_empty()).then_some(Auth::Thumbprint));
     if auth.is_none() && change.status.is_none() && change.reason.is_none() {
-        return Err(Failure::Usage("nothing to change: give --enabled, --disabled, --auth, --thumbprint or --reason".into()));
+        return Err(Failure::Usage("nothing to change: give --enabled, --disabled, --status, --auth, --thumbprint or --reason".into()));
     }
     let authentication = auth.map(|auth| identity::authentication(auth, &change.thumbprints)).transpose()?;
     let identity = Identity::device(id);
