@@ -66,6 +66,11 @@ fn note(text: &str) {
     let _ = writeln!(io::stderr(), "hubctl: {text}");
 }
 
+/// A number of things, in words.
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
 fn read_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(read_input(path)?).map_err(|_| Failure::Input { path: path.to_owned(), reason: "this is not UTF-8 text".into() })
 }

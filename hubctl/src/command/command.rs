@@ -97,7 +97,7 @@ fn overview(commands: &[CommandItem]) -> Table {
             shown_body(&command.body),
         ]
     };
-    Table::rows(&["sequence", "message id", "state", "deliveries", "expires", "body"], commands.iter().map(row))
+    Table::rows(&["sequence", "message id", "state", "abandoned", "expires", "body"], commands.iter().map(row))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hubctl::HubClient;
 use model::api::FeedbackRecord;
 
-use super::{name, note};
+use super::{counted, name, note};
 use crate::args::Feedback;
 use crate::exit::Failure;
 use crate::output::{Format, Output, Table, without_controls};
@@ -33,15 +33,18 @@ async fn read<W: Write>(hub: &HubClient, output: &mut Output<W>, feedback: &Feed
     for message in &received {
         settle(hub, &message.lock, feedback.keep).await?;
     }
-    note(&match (received.len(), feedback.keep) {
-        (0, _) => "no feedback waits; outcomes are gathered for up to 15 s, and --wait waits for them".to_owned(),
-        (MESSAGES_AT_ONCE, false) => {
-            format!("{} outcomes are done with and not shown again; more may wait, repeat to read them", records.len())
-        }
-        (messages, false) => format!("{} outcomes of {messages} feedback messages are done with and not shown again", records.len()),
-        (messages, true) => format!("{messages} feedback messages were given back for the next reader"),
-    });
+    note(&what_became_of(records.len(), received.len(), feedback.keep));
     Ok(())
+}
+
+fn what_became_of(outcomes: usize, messages: usize, kept: bool) -> String {
+    let (outcomes, of_messages) = (counted(outcomes, "outcome"), counted(messages, "feedback message"));
+    match (messages, kept) {
+        (0, _) => "no feedback waits; outcomes are gathered for up to 15 s, and --wait waits for them".to_owned(),
+        (MESSAGES_AT_ONCE, false) => format!("done with, and not shown again: {outcomes}; more may wait, repeat to read them"),
+        (_, false) => format!("done with, and not shown again: {outcomes} of {of_messages}"),
+        (_, true) => format!("given back for the next reader: {of_messages}"),
+    }
 }
 
 /// What there is and what comes, a line an outcome.
@@ -90,6 +93,15 @@ fn recipient(record: &FeedbackRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_note_says_what_became_of_what_was_read() {
+        assert_eq!(what_became_of(1, 1, false), "done with, and not shown again: 1 outcome of 1 feedback message");
+        assert_eq!(what_became_of(65, 2, false), "done with, and not shown again: 65 outcomes of 2 feedback messages");
+        assert_eq!(what_became_of(2, 1, true), "given back for the next reader: 1 feedback message");
+        assert!(what_became_of(0, 0, true).starts_with("no feedback waits; "));
+        assert!(what_became_of(64, MESSAGES_AT_ONCE, false).ends_with("more may wait, repeat to read them"));
+    }
 
     #[test]
     fn a_line_for_people_says_what_became_of_which_command() {

@@ -8,6 +8,7 @@ use hubctl::HubClient;
 use hubctl::client::FileContent;
 use model::api::FileInfo;
 
+use super::{counted, note};
 use crate::args::FileVerb;
 use crate::exit::Failure;
 use crate::output::{Output, Table};
@@ -64,14 +65,23 @@ async fn notifications<W: Write>(hub: &HubClient, output: &mut Output<W>, count:
         };
         Table::rows(&["enqueued", "device", "bytes", "address"], shown.iter().map(row))
     })?;
-    for received in received {
+    for received in &received {
         if keep {
             hub.abandon_file_notification(&received.lock).await?;
         } else {
             hub.complete_file_notification(&received.lock).await?;
         }
     }
+    note(&what_became_of(received.len(), keep));
     Ok(())
+}
+
+fn what_became_of(notifications: usize, kept: bool) -> String {
+    match (counted(notifications, "notification"), kept) {
+        (_, _) if notifications == 0 => "no notification waits".to_owned(),
+        (notifications, false) => format!("done with, and not shown again: {notifications}"),
+        (notifications, true) => format!("given back for the next reader: {notifications}"),
+    }
 }
 
 fn overview(files: &[FileInfo]) -> Table {
@@ -79,4 +89,16 @@ fn overview(files: &[FileInfo]) -> Table {
         vec![format!("{}/{}", file.container_name, file.blob_name), file.blob_size_in_bytes.to_string(), file.last_updated_time.to_string()]
     };
     Table::rows(&["file", "bytes", "written"], files.iter().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_says_what_became_of_what_was_read() {
+        assert_eq!(what_became_of(0, false), "no notification waits");
+        assert_eq!(what_became_of(1, false), "done with, and not shown again: 1 notification");
+        assert_eq!(what_became_of(2, true), "given back for the next reader: 2 notifications");
+    }
 }
