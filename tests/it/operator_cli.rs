@@ -45,6 +45,8 @@ async fn a_certificate_is_issued_for_whom_nobody_registered_and_the_next_step_is
     assert!(issue("d/m").contains("`hubctl module create d m`"));
     service.register("d/m").await;
     assert_eq!(issue("d/m"), "");
+    service.register_with("k", json!({"type": "sas"})).await;
+    assert!(issue("k").contains("`hubctl device update k --auth ca`"), "a certificate does not let a device with keys in");
     hub.kill();
     assert_eq!(issue("d"), "", "without a hub there is nothing to warn of");
     fs::remove_file(data_dir.join("operator/connection-string")).expect("removed");
@@ -86,6 +88,45 @@ async fn a_file_that_creates_or_updates_is_imported_as_often_as_one_likes() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.output.contains("createOrUpdateIfMatchETag") && refused.notes.contains("1 of 2"), "{refused:?}");
     assert_eq!(hub.service().twin("d").await["tags"], json!({"round": 2}), "each stands alone");
+}
+
+#[tokio::test]
+async fn an_export_is_created_elsewhere_and_puts_back_what_was_changed() {
+    let hub = HubProcess::start();
+    let service = hub.service();
+    service.register_with("d", json!({"type": "sas"})).await;
+    service.register("d/m").await;
+    let exported = service.must(reqwest::Method::GET, "/devices/d", None, None).await;
+    let file = hub.data_dir().join("registry.jsonl");
+    let file = file.to_str().expect("text");
+    let run = |arguments: &[&str]| hubctl(hub.data_dir(), &[&["device"], arguments, &[file]].concat());
+    assert_eq!(run(&["export"]).code, Some(0));
+    let refused = run(&["import"]);
+    assert!(refused.code == Some(1) && refused.notes.contains("2 of 2"), "{refused:?}");
+    service.delete("d/m").await;
+    let changed = hubctl(hub.data_dir(), &["device", "update", "d", "--auth", "ca", "--status", "disabled"]);
+    assert_eq!(changed.code, Some(0), "{changed:?}");
+    assert_eq!(service.must(reqwest::Method::GET, "/devices/d", None, None).await["status"], "disabled");
+    let put_back = run(&["import", "--mode", "createOrUpdate"]);
+    assert_eq!((put_back.code, put_back.output.as_str()), (Some(0), "operations  2\n"), "{put_back:?}");
+    let device = service.must(reqwest::Method::GET, "/devices/d", None, None).await;
+    assert_eq!((&device["authentication"], &device["status"]), (&exported["authentication"], &json!("enabled")));
+    service.must(reqwest::Method::GET, "/devices/d/modules/m", None, None).await;
+}
+
+#[tokio::test]
+async fn a_hub_that_is_not_trusted_is_told_from_one_that_does_not_run() {
+    let (mut hub, other) = (HubProcess::start(), HubProcess::start());
+    for ca in [hub.data_dir().join("operator/device-ca.pem"), other.data_dir().join("trust/ca.pem")] {
+        let ca = ca.to_str().expect("text");
+        let untrusted = hubctl(hub.data_dir(), &["device", "list", "--ca", ca]);
+        assert_eq!(untrusted.code, Some(3), "{untrusted:?}");
+        assert!(untrusted.notes.contains(&format!("no CA in {ca} has signed its certificate")), "{untrusted:?}");
+        assert!(untrusted.notes.contains("--ca FILE") && !untrusted.notes.contains("running"), "{untrusted:?}");
+    }
+    hub.kill();
+    let stopped = hubctl(hub.data_dir(), &["device", "list"]);
+    assert!(stopped.code == Some(3) && stopped.notes.contains("is the hub running?"), "{stopped:?}");
 }
 
 #[tokio::test]
