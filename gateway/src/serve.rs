@@ -77,7 +77,7 @@ pub(crate) enum StartError {
 pub(crate) enum Stop {
     /// Everything accepted was finished or given up within the bound, and everything is closed.
     Drained,
-    /// A second signal came before that.
+    /// SIGTERM or SIGINT came before that.
     Hurried,
 }
 
@@ -139,7 +139,7 @@ async fn run(settings: Settings, clock: Clock, home: Option<DevHome>) -> Result<
     hub.presence.stop_all();
     let stop = tokio::select! {
         stopped = close(&hub, &drain, &ports) => stopped.map(|()| Stop::Drained),
-        name = signals.stop() => {
+        name = signals.hurry() => {
             tracing::warn!(signal = name, "stopping at once");
             Ok(Stop::Hurried)
         }
