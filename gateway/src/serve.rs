@@ -117,7 +117,8 @@ async fn run(settings: Settings, clock: Clock, home: Option<DevHome>) -> Result<
 
     let (metrics, drain) = (Metrics::new(), Drain::new());
     let hub = Hub::open(hub_settings, clock.clone(), metrics.clone(), drain.clone()).await?;
-    policies::hold(&hub, configured_policies).await.map_err(StartError::Policies)?;
+    let own_policies = home.as_ref().map(DevHome::policies).unwrap_or_default();
+    policies::hold(&hub, configured_policies, &own_policies).await.map_err(StartError::Policies)?;
     ensure_event_hubs(&hub, event_hubs).await?;
     if let Some(home) = &home {
         home.enrol(&hub).await?;
