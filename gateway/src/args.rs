@@ -18,7 +18,7 @@ Exit codes:
   1    the hub could not start, or stopped because of a failure, or the event log is damaged
   64   a wrong command line, a configuration with faults (all of them are reported), or a
        directory whose log cannot be looked into: there is none, or a hub has it open
-  130  a second signal ended the hub while it was still stopping
+  130  SIGTERM or SIGINT ended the hub while it was still stopping
 
 The hub stops on SIGTERM and SIGINT: it accepts nothing new, lets what it has accepted finish
 within a bound, and writes everything out. On SIGHUP it reads its server certificate again. RUST_LOG

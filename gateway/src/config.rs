@@ -28,7 +28,9 @@ use crate::hub::HubSettings;
 use crate::listener::address::ListenerSettings;
 use crate::server_certificate::{Pair, PairSource};
 
-/// The policies every hub of this kind has, with what their holders may do.
+/// The policies that Azure IoT Hub gives every hub, with what their holders may do. A development hub
+/// makes them for itself, any other hub has those that its configuration names; operators can be
+/// pinned with them either way.
 pub(crate) fn standard_policies() -> [(&'static str, Rights); 5] {
     [
         (OWNER_POLICY, Rights::ALL),

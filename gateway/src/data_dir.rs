@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Mode;
 use thiserror::Error;
 
+/// The file in a data directory that whoever works in it has locked.
+pub(crate) const LOCK_FILE: &str = "lock";
 /// Directories are their owner's alone.
 const DIRECTORY_MODE: u32 = 0o700;
 
@@ -56,7 +58,7 @@ impl DataDir {
 
     /// Locks a directory that is there.
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
-        let lock_path = path.join("lock");
+        let lock_path = path.join(LOCK_FILE);
         let fault = |source| FileError { doing: "lock", path: lock_path.clone(), source };
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&lock_path).map_err(fault)?;
         match lock.try_lock() {

@@ -121,6 +121,11 @@ impl DevHome {
         self.server_certificate(&ca)
     }
 
+    /// The policies that [`DevHome::enrol`] makes where they are not configured.
+    pub(crate) fn policies(&self) -> Vec<&'static str> {
+        standard_policies().into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Completes what the database holds: the standard policies, and the device CA as one the
     /// operator vouches for. A CA that the operator has disabled stays so.
     ///

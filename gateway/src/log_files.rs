@@ -1,5 +1,5 @@
 //! `isthmus log`: looks into the files of an event log that no hub has open, and changes nothing.
-//! Event hubs have their names where the database lies beside the log.
+//! Event hubs have their names where the database lies beside the log, and no hub has that open either.
 
 mod dump;
 mod names;
@@ -80,7 +80,7 @@ pub(crate) enum LookError {
 pub(crate) fn run(command: &LogCommand, out: &mut dyn io::Write, faults: &mut dyn io::Write) -> Result<Verdict, LookError> {
     match command {
         LogCommand::Verify(verify) => {
-            let names = HubNames::beside(&verify.log.directory, faults);
+            let names = HubNames::beside(&verify.log.directory, faults)?;
             let report = look(&verify.log.directory, Selection::default(), &mut |_| ControlFlow::Continue(()))?;
             // Nobody is left to tell when the report cannot be printed; the exit code still does.
             let _ = match verify.log.output {
@@ -90,7 +90,7 @@ pub(crate) fn run(command: &LogCommand, out: &mut dyn io::Write, faults: &mut dy
             Ok(verdict(&report))
         }
         LogCommand::Dump(dump) => {
-            let names = HubNames::beside(&dump.log.directory, faults);
+            let names = HubNames::beside(&dump.log.directory, faults)?;
             let hub = dump.hub.as_ref().map(|which| names.number(which)).transpose()?;
             let mut dumper = dump::Dumper::new(dump.log.output, &names, out);
             let selection = dump.selection(hub);

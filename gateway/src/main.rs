@@ -58,7 +58,7 @@ use crate::serve::{StartError, Stop};
 const EXIT_USAGE: u8 = 64;
 /// The hub could not start, or failed.
 const EXIT_FAILURE: u8 = 1;
-/// A second signal ended the hub while it was still stopping.
+/// SIGTERM or SIGINT ended the hub while it was still stopping.
 const EXIT_HURRIED: u8 = 130;
 
 fn main() -> ExitCode {

@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use model::Policy;
 use twins::PolicyChange;
 
-use crate::config::standard_policies;
 use crate::hub::{Hub, HubOpenError};
 
 /// Makes the stored policies what the configuration says, in one transaction, before anybody is
 /// let in: a key that no longer stands there is refused from then on. Those it does not name stay,
-/// and the ones that nothing but an earlier configuration can have made are warned of.
+/// and the ones that nothing but an earlier configuration can have made are warned of: all but the
+/// hub's `own`, which it makes by itself.
 ///
 /// # Errors
 /// [`HubOpenError`]; the stored policies are as before, or as configured.
-pub(crate) async fn hold(hub: &Hub, configured: Vec<Policy>) -> Result<(), HubOpenError> {
+pub(crate) async fn hold(hub: &Hub, configured: Vec<Policy>, own: &[&str]) -> Result<(), HubOpenError> {
     let names: Vec<String> = configured.iter().map(|policy| policy.name.clone()).collect();
     let changes = hub.twins.set_policies(configured).await?;
     for (policy, change) in names.iter().zip(changes) {
@@ -26,7 +26,7 @@ pub(crate) async fn hold(hub: &Hub, configured: Vec<Policy>) -> Result<(), HubOp
             }
         }
     }
-    for policy in forgotten(hub, &names).await? {
+    for policy in forgotten(hub, &names, own).await? {
         tracing::warn!(
             policy,
             "a policy that is not configured holds as it is stored; to end it, configure it with new keys and rights = []"
@@ -35,9 +35,9 @@ pub(crate) async fn hold(hub: &Hub, configured: Vec<Policy>) -> Result<(), HubOp
     hub.reload_trust().await
 }
 
-/// Stored policies that are neither configured nor among those every hub has.
-async fn forgotten(hub: &Hub, configured: &[String]) -> Result<Vec<String>, HubOpenError> {
-    let known: HashSet<&str> = configured.iter().map(String::as_str).chain(standard_policies().map(|(name, _)| name)).collect();
+/// Stored policies that are neither configured nor the hub's own.
+async fn forgotten(hub: &Hub, configured: &[String], own: &[&str]) -> Result<Vec<String>, HubOpenError> {
+    let known: HashSet<&str> = configured.iter().map(String::as_str).chain(own.iter().copied()).collect();
     let stored = hub.twins.policies().await?;
     Ok(stored.into_iter().map(|policy| policy.name).filter(|name| !known.contains(name.as_str())).collect())
 }

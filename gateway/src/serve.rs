@@ -77,7 +77,7 @@ pub(crate) enum StartError {
 pub(crate) enum Stop {
     /// Everything accepted was finished or given up within the bound, and everything is closed.
     Drained,
-    /// A second signal came before that.
+    /// SIGTERM or SIGINT came before that.
     Hurried,
 }
 
@@ -117,7 +117,8 @@ async fn run(settings: Settings, clock: Clock, home: Option<DevHome>) -> Result<
 
     let (metrics, drain) = (Metrics::new(), Drain::new());
     let hub = Hub::open(hub_settings, clock.clone(), metrics.clone(), drain.clone()).await?;
-    policies::hold(&hub, configured_policies).await.map_err(StartError::Policies)?;
+    let own_policies = home.as_ref().map(DevHome::policies).unwrap_or_default();
+    policies::hold(&hub, configured_policies, &own_policies).await.map_err(StartError::Policies)?;
     ensure_event_hubs(&hub, event_hubs).await?;
     if let Some(home) = &home {
         home.enrol(&hub).await?;
@@ -139,7 +140,7 @@ async fn run(settings: Settings, clock: Clock, home: Option<DevHome>) -> Result<
     hub.presence.stop_all();
     let stop = tokio::select! {
         stopped = close(&hub, &drain, &ports) => stopped.map(|()| Stop::Drained),
-        name = signals.stop() => {
+        name = signals.hurry() => {
             tracing::warn!(signal = name, "stopping at once");
             Ok(Stop::Hurried)
         }

@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 pub(crate) use self::pair::{Fingerprint, KeySource, Pair, PairSource};
 use crate::config::TlsSettings;
-use crate::dev::{DevHome, RENEWAL_MARGIN};
+use crate::dev::{DevError, DevHome, RENEWAL_MARGIN};
 use crate::drain::Drain;
 use crate::observe::Metrics;
 use crate::with_causes;
@@ -163,16 +163,25 @@ impl ServerCertificate {
 }
 
 impl Keeper {
-    /// Shows the pair in the files, if it is another than `shown`; gives it then.
+    /// Shows the pair in the files, if it is another than `shown`; gives it then. One that the hub
+    /// issues itself is renewed there first when it is time.
     fn take_up(&self, shown: Fingerprint) -> Result<Option<Fingerprint>, Refused> {
         let now = self.clock.now();
-        let taken = self.take_up_files(shown, now)?;
+        // Before the files are read: half a renewal in them is to be completed, not refused.
+        let renewed = self.renew(now);
+        match (self.take_up_files(shown, now), renewed) {
+            // Whoever could not renew does without when somebody else has.
+            (Ok(Some(pair)), _) => Ok(Some(pair)),
+            // What is wrong with the files then comes of it.
+            (Ok(None) | Err(_), Err(error)) => Err(Refused { pair: None, reason: with_causes(&error) }),
+            (taken, Ok(())) => taken,
+        }
+    }
+
+    fn renew(&self, now: Timestamp) -> Result<(), DevError> {
         match &self.home {
-            Some(home) if taken.is_none() && self.identity.not_after() <= now.saturating_add(RENEWAL_MARGIN) => {
-                home.renew_server_certificate().map_err(|error| Refused { pair: None, reason: with_causes(&error) })?;
-                self.take_up_files(shown, now)
-            }
-            Some(_) | None => Ok(taken),
+            Some(home) if self.identity.not_after() <= now.saturating_add(RENEWAL_MARGIN) => home.renew_server_certificate(),
+            Some(_) | None => Ok(()),
         }
     }
 

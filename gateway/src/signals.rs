@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT stop the hub, SIGHUP has it look at its certificate again.
+//! Signals: SIGTERM and SIGINT stop the hub, and hurry one that stops; SIGHUP has it look at its
+//! certificate again.
 
 use std::fs::{self, File};
 use std::sync::Arc;
@@ -43,7 +44,7 @@ impl Signals {
         Arc::clone(&self.looks)
     }
 
-    /// The name of the next signal to stop.
+    /// The name of the signal to stop.
     pub(crate) async fn stop(&mut self) -> &'static str {
         loop {
             tokio::select! {
@@ -56,6 +57,15 @@ impl Signals {
                     self.looks.notify_one();
                 }
             }
+        }
+    }
+
+    /// The name of the next signal to end what is still under way once the hub stops. SIGHUP is none:
+    /// a terminal that is closed often sends it twice, once by its shell and once by the system.
+    pub(crate) async fn hurry(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Shared access policies of the configuration.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -62,6 +63,30 @@ async fn a_policy_is_what_the_configuration_says_from_the_next_start_on() {
     hub.restart();
     assert_eq!(hub.logged(&["monitoring", "is not configured holds as it is stored"]), 1, "{}", hub.log());
     assert_eq!(hub.logged(&["iothubowner", "is not configured holds as it is stored"]), 0, "{}", hub.log());
+}
+
+/// For [`HubProcess::try_start`]: `isthmus serve` in the place of `isthmus dev --data-dir DIR`.
+fn as_served() -> [OsString; 4] {
+    ["sh", "-c", r#"isthmus=$1 directory=$4; shift 4; exec "$isthmus" serve --config "$directory/isthmus.toml" "$@""#, "sh"].map(Into::into)
+}
+
+/// Nothing but a configuration can have made them under `isthmus serve`, whatever their names.
+#[tokio::test]
+async fn a_served_hub_tells_of_a_forgotten_policy_of_a_standard_name_too() {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let key = Secret::new(b"owner".to_vec());
+    configure(scratch.path(), "iothubowner", RIGHTS, &key);
+    // A served hub has what it needs from somebody, here from `isthmus dev`.
+    let mut hub = HubProcess::at(scratch.path());
+    for (configured, told) in [(true, 0), (false, 1)] {
+        hub.kill();
+        if !configured {
+            HubProcess::configure(scratch.path(), "");
+        }
+        hub.try_start(&as_served()).unwrap_or_else(|ended| panic!("{}: {}", ended.status, ended.log));
+        assert_eq!(hub.logged(&["iothubowner", "is not configured holds as it is stored"]), told, "{}", hub.log());
+        assert_eq!(status(&hub, "iothubowner", &key).await, 404, "it is in force");
+    }
 }
 
 #[tokio::test]

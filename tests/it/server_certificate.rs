@@ -24,6 +24,7 @@ use crate::support::device::Device;
 use crate::support::hub::{HubProcess, binary};
 use crate::support::kafka::KafkaClient;
 use crate::support::packets::{connect, publish, telemetry_topic};
+use crate::support::unfinished::UnfinishedRequest;
 use crate::support::web_device::{Http, WebDevice};
 use crate::websocket::WebSocketDevice;
 
@@ -202,17 +203,24 @@ fn wait_for_answers(hub: &HubProcess, count: usize) {
     wait_for("an answer", SOON, || (hub.logged(&["the files hold the server certificate that is shown"]) >= count).then_some(()));
 }
 
-#[test]
-fn a_hub_ends_with_its_terminal_and_at_no_other_sighup() {
+#[tokio::test]
+async fn a_hub_ends_with_its_terminal_and_at_no_other_sighup() {
     let scratch = tempfile::tempdir().expect("a directory");
     let mut hub = HubProcess::not_started_at(scratch.path());
     let terminal = started_in_a_terminal(&mut hub, "");
     hub.hang_up();
     wait_for_answers(&hub, 1);
+    hub.service().register("dev-1").await;
+    let request = UnfinishedRequest::begin(&hub, "dev-1").await;
     // The system tells the hub.
     drop(terminal);
+    wait_for("the stop", SOON, || (hub.logged(&["stopping", "SIGHUP"]) == 1).then_some(()));
+    // A shell that ends with the terminal tells its jobs, too.
+    hub.hang_up();
+    assert_eq!(request.finish().await, "HTTP/1.1 204 No Content", "{}", hub.log());
     assert!(hub.wait().success(), "{}", hub.log());
-    assert_eq!(hub.logged(&["stopping", "SIGHUP"]), 1, "{}", hub.log());
+    assert_eq!(hub.logged(&["stopping"]), 1, "{}", hub.log());
+    assert!(!hub.data_dir().join("ports.json").exists(), "nobody is sent to a hub that stopped");
 
     let terminal = started_in_a_terminal(&mut hub, "nohup");
     drop(terminal);

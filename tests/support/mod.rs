@@ -13,4 +13,5 @@ pub(crate) mod ledger;
 pub(crate) mod machine;
 pub(crate) mod packets;
 pub(crate) mod service;
+pub(crate) mod unfinished;
 pub(crate) mod web_device;

@@ -142,8 +142,8 @@ pub enum Settled {
     Completed(Entry),
     /// Move it to the dead letters.
     DeadLettered {
-        /// Which.
-        sequence: u64,
+        /// Which, with its last count.
+        entry: Entry,
         /// Why.
         reason: DeadLetterReason,
     },
@@ -224,17 +224,16 @@ impl CommandQueue {
         let holds = |entry: &Entry| entry.held(now).is_some_and(|lock| lock.token == token);
         let position = self.entries.iter().position(holds).ok_or(LockLost)?;
         let entry = self.entries.get_mut(position).ok_or(LockLost)?;
-        let sequence = entry.sequence;
         let settled = match settlement {
             Settlement::Complete => Settled::Completed(*entry),
-            Settlement::Reject => Settled::DeadLettered { sequence, reason: DeadLetterReason::Rejected },
-            Settlement::Abandon if entry.delivery_count + 1 >= delivery_count_max => {
-                Settled::DeadLettered { sequence, reason: DeadLetterReason::DeliveryCountExceeded }
-            }
+            Settlement::Reject => Settled::DeadLettered { entry: *entry, reason: DeadLetterReason::Rejected },
             Settlement::Abandon => {
                 entry.lock = None;
-                entry.delivery_count += 1;
-                return Ok(Settled::Requeued(*entry));
+                entry.delivery_count = entry.delivery_count.saturating_add(1);
+                if entry.delivery_count < delivery_count_max {
+                    return Ok(Settled::Requeued(*entry));
+                }
+                Settled::DeadLettered { entry: *entry, reason: DeadLetterReason::DeliveryCountExceeded }
             }
         };
         self.entries.remove(position);

@@ -14,6 +14,9 @@ use crate::error::{SqliteFailure, StoreError};
 use crate::identity_table::{DeviceStatistics, IdentityTable, Note};
 use crate::store::{self, Agenda, ConnectionError, QueueBounds, Readers, Stop, Writer};
 
+#[cfg(test)]
+mod tests;
+
 /// How often what was seen of connections is written.
 const SEEN_WRITE_PERIOD: Duration = Duration::from_secs(30);
 /// Identities whose facts are written in one operation, so that others get between.
@@ -177,17 +180,20 @@ impl Twins {
 
 impl Inner {
     /// Writes the facts that are newer than their rows when this begins: each row once, however
-    /// busy its identity is meanwhile. Waits for one that is under way.
+    /// busy its identity is meanwhile. Waits for one that is under way. What an error keeps from being
+    /// written is written with what is noted later.
     async fn write_seen(&self) -> Result<(), StoreError> {
         let _one_at_a_time = self.writing_seen.lock().await;
         let mut listed = self.table.take_listed();
         while !listed.is_empty() {
             let batch = listed.split_off(listed.len().saturating_sub(SEEN_WRITE_BATCH));
-            let unwritten = self.table.to_write(batch);
+            let unwritten = Arc::new(self.table.to_write(batch));
+            let batch = Arc::clone(&unwritten);
             let write = move |unit: &mut store::Unit<'_>| {
-                unwritten.iter().try_for_each(|(identity, seen)| unit.write_seen(identity, seen)).map_err(Stop::<StoreError>::from)
+                batch.iter().try_for_each(|(identity, seen)| unit.write_seen(identity, seen)).map_err(Stop::<StoreError>::from)
             };
             if let Err(error) = self.writer.submit(0, write).await {
+                self.table.list_unwritten(&unwritten);
                 self.table.list_again(listed);
                 return Err(error);
             }

@@ -134,9 +134,18 @@ impl IdentityTable {
         std::mem::take(&mut *self.listed())
     }
 
-    /// Takes back what was not written.
+    /// Takes back identities that were listed and not handed to [`IdentityTable::to_write`].
     pub(crate) fn list_again(&self, identities: Vec<Identity>) {
         self.listed().extend(identities);
+    }
+
+    /// Takes back identities whose facts [`IdentityTable::to_write`] gave out and nobody wrote, except
+    /// those that something noted since has listed.
+    pub(crate) fn list_unwritten(&self, unwritten: &[(Identity, Seen)]) {
+        let is_listed = |identity| self.with_entry(identity, |entry| entry.facts.is_listed.swap(true, Ordering::AcqRel));
+        let to_list = unwritten.iter().map(|(identity, _)| identity).filter(|identity| is_listed(identity) == Some(false));
+        let to_list: Vec<Identity> = to_list.cloned().collect();
+        self.listed().extend(to_list);
     }
 
     /// The facts to write of identities that were listed. What is noted from here on lists them

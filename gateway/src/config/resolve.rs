@@ -125,7 +125,7 @@ fn log_config(section: &EventLogSection) -> event_log::Config {
     }
 }
 
-/// A policy is known if it is configured here or one of those every hub has.
+/// A policy is known if it is configured here or one of the standard ones.
 fn pin_operators(sections: Vec<OperatorSection>, policies: &[PolicySection], faults: &mut Faults) -> Vec<PinnedOperator> {
     let rights_of = |wanted: &str| -> Option<Rights> {
         let configured = policies.iter().find(|policy| policy.name == wanted).map(|policy| policy.rights);

@@ -76,7 +76,12 @@ impl Admitted {
     /// # Errors
     /// The refusal that says no.
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        if self.grant.is_current(self.hub.clock.now()) { Ok(()) } else { Err(reason::grant_ended()) }
+        let now = self.hub.clock.now();
+        match self.grant.expires {
+            Some(expires) if expires <= now => Err(reason::grant_expired(expires)),
+            Some(_) | None if self.grant.is_current(now) => Ok(()),
+            Some(_) | None => Err(reason::grant_changed()),
+        }
     }
 
     /// Reads a body of at most `bytes_max` bytes, which may take a while: who was let in for it must

@@ -53,13 +53,19 @@ async fn next(admitted: &Admitted, lock: Option<Duration>) -> Result<Option<Resp
 /// # Errors
 /// The refusal of a lost one: a text that is none of ours names no lock that holds, nor does none.
 fn lock(path: &RequestPath) -> Result<LockToken, Refusal> {
-    path.segment_after("devicebound").and_then(|text| text.parse().ok()).ok_or_else(reason::lock_lost)
+    // An etag comes in quotes, and some write it into the path as it came.
+    let lock = path.segment_after("devicebound").and_then(|text| text.trim_matches('"').parse().ok());
+    lock.ok_or_else(reason::lock_lost)
 }
 
 /// Done with; or with the parameter `reject`, never to be delivered again. The header `If-Match`
 /// repeats the lock and is not looked at.
 pub(super) async fn complete_or_reject(admitted: &Admitted, path: &RequestPath, parameters: &Parameters) -> Answer {
-    let settlement = if parameters.get("reject").is_some() { Settlement::Reject } else { Settlement::Complete };
+    let settlement = match parameters.get("reject") {
+        None | Some("false") => Settlement::Complete,
+        Some("" | "true") => Settlement::Reject,
+        Some(_) => return Err(reason::parameter_refused("reject stands alone, or is true or false")),
+    };
     settle(admitted, lock(path)?, settlement).await
 }
 

@@ -1,8 +1,8 @@
 //! The reasons of the domains in the codes that devices are told over HTTPS.
 
 use certs::judge::AuthReject;
-use model::InvalidId;
 use model::api::ErrorCode;
+use model::{InvalidId, Timestamp};
 use twins::{BeginFileUploadError, CommandReadError, SettleError};
 
 use super::batch::InvalidBatch;
@@ -14,17 +14,24 @@ use crate::telemetry::MessageRefused;
 
 /// Everyone who is not let in is told the same: which check failed is for the log, where admission
 /// has written it, and whether the device exists at all is nobody's business.
-pub(super) fn not_admitted(_: &AuthReject) -> Refusal {
-    unauthorized().already_logged()
+pub(super) fn not_admitted(reject: &AuthReject) -> Refusal {
+    unauthorized(reject.to_string()).already_logged()
 }
 
-/// What let the device in has been changed, or has expired.
-pub(super) fn grant_ended() -> Refusal {
-    unauthorized()
+/// The token, or the certificate, has expired since.
+pub(super) fn grant_expired(expires: Timestamp) -> Refusal {
+    unauthorized(format!("what let it in expired at {expires}"))
 }
 
-fn unauthorized() -> Refusal {
-    Refusal::new(ErrorCode::IotHubUnauthorized, "the request needs a token or a client certificate of the device or module in its path")
+/// What let the device in has been changed since.
+pub(super) fn grant_changed() -> Refusal {
+    unauthorized("it, or what vouched for it, has been changed or deleted since it was let in")
+}
+
+/// `cause` is for the log.
+fn unauthorized(cause: impl Into<String>) -> Refusal {
+    let text = "the request needs a token or a client certificate of the device or module in its path";
+    Refusal::with_cause(ErrorCode::IotHubUnauthorized, text, cause)
 }
 
 pub(super) fn path_refused(error: InvalidId) -> Refusal {
@@ -60,7 +67,7 @@ pub(super) fn no_room() -> Refusal {
 pub(super) fn read_refused(error: CommandReadError) -> Refusal {
     match error {
         // It was there when the request was judged.
-        CommandReadError::UnknownIdentity(_) => grant_ended(),
+        CommandReadError::UnknownIdentity(_) => grant_changed(),
         CommandReadError::Store(error) => error.into(),
     }
 }
@@ -101,7 +108,7 @@ pub(super) fn upload_refused(error: BeginError) -> Refusal {
     let code = match error {
         BeginError::Name(_) => ErrorCode::ArgumentInvalid,
         // It was there when the request was judged.
-        BeginError::Upload(BeginFileUploadError::UnknownIdentity(_)) => return grant_ended(),
+        BeginError::Upload(BeginFileUploadError::UnknownIdentity(_)) => return grant_changed(),
         BeginError::Upload(BeginFileUploadError::Store(error)) => return error.into(),
         BeginError::Upload(BeginFileUploadError::TooMany { .. }) => ErrorCode::DeviceMaximumActiveFileUploadLimitExceeded,
     };

@@ -54,6 +54,10 @@ impl FailureBudget {
             *entry = fresh;
         }
         entry.count = entry.count.saturating_add(1);
+        if entry.count == FAILURES_MAX {
+            let seconds = WINDOW.saturating_sub(now.duration_since(entry.since)).as_secs();
+            tracing::warn!(%address, seconds, "an address has failed {FAILURES_MAX} handshakes in a minute: it is turned away until that is over");
+        }
     }
 }
 

@@ -2,13 +2,16 @@
 //! copy that somebody made, has numbers alone.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use event_log::{Disk as _, InspectError, ReadOnlyDisk};
 use model::{EventHubId, EventHubName};
 
 use super::{LookError, inner};
 use crate::args::WhichHub;
+use crate::data_dir::LOCK_FILE;
 use crate::groups;
 
 /// The database in a data directory.
@@ -22,21 +25,33 @@ pub(super) struct HubNames {
 }
 
 impl HubNames {
-    /// Reads them for the log in `directory`, or in the data directory that this is. A database that
-    /// cannot be read is told to `faults` and does without.
-    pub(super) fn beside(directory: &Path, faults: &mut dyn Write) -> Self {
+    /// Reads them for the log in `directory`, or in the data directory that this is, while no hub can
+    /// have that open. A database that cannot be read is told to `faults` and does without.
+    ///
+    /// # Errors
+    /// [`InspectError::InUse`] when a hub has it open.
+    pub(super) fn beside(directory: &Path, faults: &mut dyn Write) -> Result<Self, InspectError> {
         let data_dir = if inner(directory).is_dir() { directory.to_owned() } else { around(directory) };
         let database = data_dir.join(DATABASE);
         if !database.is_file() {
-            return Self::default();
+            return Ok(Self::default());
         }
-        match twins::read_event_hub_names(&database) {
-            Ok(names) => Self { database: Some(database), names },
-            Err(error) => {
-                // Nobody is left to tell when this cannot be printed, and numbers say the same.
-                let _ = writeln!(faults, "{}: event hubs have no names here: {error}", database.display());
-                Self::default()
+        let mut without = |reason: &dyn Display| {
+            // Nobody is left to tell when this cannot be printed, and numbers say the same.
+            let _ = writeln!(faults, "{}: event hubs have no names here: {reason}", database.display());
+            Ok(Self::default())
+        };
+        // As long as it is held no hub starts, which would write what is read.
+        let _lock = match ReadOnlyDisk.lock(&data_dir.join(LOCK_FILE)) {
+            Ok(lock) => lock,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(InspectError::InUse { directory: directory.to_owned() });
             }
+            Err(error) => return without(&error),
+        };
+        match twins::read_event_hub_names(&database) {
+            Ok(names) => Ok(Self { database: Some(database), names }),
+            Err(error) => without(&error),
         }
     }
 

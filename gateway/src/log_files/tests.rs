@@ -11,6 +11,7 @@ use twins::Twins;
 
 use super::{LookError, Verdict, run};
 use crate::args::{Arguments, Command};
+use crate::data_dir::DataDir;
 
 fn open(directory: &Path) -> EventLog {
     let hub = EventHubDefinition {
@@ -140,6 +141,24 @@ async fn event_hubs_have_their_names_where_the_database_lies_beside_the_log() {
     let text = refused.expect_err("no such hub").to_string();
     assert!(text.contains("there is no event hub audit in ") && text.ends_with("hub.db; it has events") && out.is_empty(), "{text}");
     assert_eq!(files(directory.path()), before, "nothing was made");
+}
+
+/// A database that a hub writes is not read as one that nobody does.
+#[tokio::test]
+async fn the_names_of_a_hub_that_runs_are_not_read() {
+    let directory = data_dir(&[b"one"]).await;
+    std::fs::write(directory.path().join("hub.db"), "what a hub is writing").expect("written");
+    let running = DataDir::open(directory.path()).expect("locked");
+    for path in [directory.path().to_owned(), directory.path().join("log")] {
+        for line in ["isthmus log verify DIR", "isthmus log dump DIR", "isthmus log dump DIR --hub audit"] {
+            let (refused, out, faults) = run_line(line, &path);
+            let is_in_use = matches!(refused, Err(LookError::Inspect(InspectError::InUse { .. })));
+            assert!(is_in_use && out.is_empty() && faults.is_empty(), "{line}: {refused:?} {out} {faults}");
+        }
+    }
+    drop(running);
+    let (verdict, _, faults) = run_line("isthmus log verify DIR", directory.path());
+    assert!(verdict.is_ok() && faults.contains("event hubs have no names here"), "{verdict:?} {faults}");
 }
 
 #[tokio::test]

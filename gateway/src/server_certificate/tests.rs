@@ -223,17 +223,27 @@ fn a_key_from_the_environment_is_the_one_of_the_start() {
     assert!(certificate.keeper.take_up(certificate.shown).is_err_and(|refused| refused.reason.contains("does not belong")));
 }
 
+/// A development hub's certificate in a directory that has nothing yet.
+fn development_certificate(directory: &Path, clock: &Clock) -> ServerCertificate {
+    let home = DevHome::new(directory, &["hub.example".to_owned()], clock.clone());
+    home.prepare().expect("prepared");
+    let [certificate, key] = ["trust/server.pem", "trust/server.key"].map(|name| directory.join(name));
+    let source = PairSource { certificate, key: KeySource::File(key) };
+    let pair = source.read().expect("a pair");
+    let loaded = ServerCertificate::load(TlsSettings { source, pair }, Some(home), clock.clone(), Metrics::new());
+    loaded.expect("a good pair")
+}
+
+fn development_ca(directory: &Path) -> Issuer {
+    let [certificate, key] = ["trust/ca.pem", "trust/ca.key"].map(|name| fs::read_to_string(directory.join(name)).expect("there"));
+    Issuer::from_pem(&certificate, &key).expect("a CA")
+}
+
 #[test]
 fn a_development_hub_issues_its_certificate_anew_while_it_runs() {
     let directory = tempfile::tempdir().expect("a directory");
     let clock = Clock::manual(Timestamp::parse_rfc3339("2026-01-31T12:00:00Z").expect("a date"));
-    let home = DevHome::new(directory.path(), &["hub.example".to_owned()], clock.clone());
-    home.prepare().expect("prepared");
-    let [certificate, key] = ["trust/server.pem", "trust/server.key"].map(|name| directory.path().join(name));
-    let source = PairSource { certificate, key: KeySource::File(key) };
-    let pair = source.read().expect("a pair");
-    let loaded = ServerCertificate::load(TlsSettings { source, pair }, Some(home), clock.clone(), Metrics::new());
-    let certificate = loaded.expect("a good pair");
+    let certificate = development_certificate(directory.path(), &clock);
     let (keeper, first_end) = (&certificate.keeper, certificate.keeper.identity.not_after());
 
     clock.advance(SERVER_LIFETIME - RENEWAL_MARGIN - DAY);
@@ -242,6 +252,41 @@ fn a_development_hub_issues_its_certificate_anew_while_it_runs() {
     let renewed = keeper.take_up(certificate.shown).expect("renewed").expect("another");
     assert!(keeper.identity.not_after() > first_end);
     assert_eq!(keeper.take_up(renewed), Ok(None), "once");
+}
+
+/// Of a renewal that a full disk cuts short the new key is there, and the certificate is the old one.
+#[test]
+fn half_a_renewal_of_a_development_hub_is_completed_while_it_runs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = Clock::manual(Timestamp::parse_rfc3339("2026-01-31T12:00:00Z").expect("a date"));
+    let certificate = development_certificate(directory.path(), &clock);
+    let (keeper, first_end) = (&certificate.keeper, certificate.keeper.identity.not_after());
+    clock.advance(SERVER_LIFETIME - DAY);
+    let cut_short = development_ca(directory.path()).issue_server(&["hub.example"], clock.now()).expect("a certificate");
+    write_key(&directory.path().join("trust/server.key"), &cut_short.key_pem);
+
+    assert!(matches!(keeper.take_up(certificate.shown), Ok(Some(_))));
+    assert!(keeper.identity.not_after() > first_end);
+}
+
+#[test]
+fn a_development_hub_that_cannot_renew_says_why_and_takes_up_what_somebody_else_puts_there() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = Clock::manual(Timestamp::parse_rfc3339("2026-01-31T12:00:00Z").expect("a date"));
+    let certificate = development_certificate(directory.path(), &clock);
+    let (keeper, shown) = (&certificate.keeper, certificate.shown);
+    clock.advance(SERVER_LIFETIME - DAY);
+    let by_hand = development_ca(directory.path()).issue_server(&["hub.example"], clock.now()).expect("a certificate");
+    fs::remove_file(directory.path().join("trust/ca.key")).expect("removed");
+    for half_written in [false, true] {
+        if half_written {
+            write_key(&directory.path().join("trust/server.key"), &by_hand.key_pem);
+        }
+        let refused = keeper.take_up(shown).expect_err("not renewed");
+        assert!(refused.reason.contains("ca.pem is there and its key is not"), "{refused:?}");
+    }
+    write_pair(&directory.path().join("trust"), &by_hand);
+    assert!(matches!(keeper.take_up(shown), Ok(Some(_))));
 }
 
 #[test]

@@ -1,19 +1,16 @@
 //! Dead letters that go back into their queue in pieces, and a hub that dies meanwhile: each is either
 //! still a dead letter or a command, in the order they were sent, and another redrive does the rest.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
-use model::Clock;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::feedback::{register, send};
 use super::kill::{Files, Job, Origin, SYNCS, hub_with, kill_at_each};
-use crate::support::deadline::{SOON, wait_until};
 use crate::support::hub::HubProcess;
 use crate::support::machine::{missing_for_injection, offers};
 use crate::support::service::{Service, identity_path};
+use crate::support::web_device::{Http, WebDevice};
 
 const DEVICE: &str = "web-1";
 /// Several pieces.
@@ -31,21 +28,23 @@ struct Redrive {
 }
 
 impl Redrive {
-    /// Lets commands expire.
+    /// Sends commands and has the device reject them.
     async fn prepared(hub: &HubProcess) -> Self {
         let service = hub.service();
         register(&service, DEVICE).await.expect("registered");
-        let expiry = Clock::system().now().saturating_add(Duration::from_secs(3));
-        let commands: Vec<Value> = (0..LETTERS)
-            .map(|number| json!({"body": "x".repeat(1000), "messageId": format!("m{number}"), "ack": "full", "expiryTime": expiry}))
-            .collect();
+        let commands: Vec<Value> =
+            (0..LETTERS).map(|number| json!({"body": "x".repeat(1000), "messageId": format!("m{number}"), "ack": "full"})).collect();
         let sent = join_all(commands.iter().map(|command| send(&service, DEVICE, command))).await;
         assert!(sent.iter().all(Option::is_some));
-        let letters = wait_until("dead letters", SOON, || async {
-            let letters = listed(&service, DEAD_LETTERS).await;
-            (letters.len() == LETTERS).then_some(letters)
-        });
-        Self { letters: letters.await, is_answered: false }
+        let device = WebDevice::certified(hub, DEVICE, Http::One);
+        for _ in 0..LETTERS {
+            let received = device.ask(Method::GET, "/messages/devicebound").await;
+            let rejected = device.ask(Method::DELETE, &format!("/messages/devicebound/{}?reject", received.lock())).await;
+            assert_eq!(rejected.status, 204, "{rejected:?}");
+        }
+        let letters = listed(&service, DEAD_LETTERS).await;
+        assert_eq!(letters.len(), LETTERS);
+        Self { letters, is_answered: false }
     }
 }
 

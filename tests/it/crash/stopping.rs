@@ -4,9 +4,11 @@ use mqtt_proto::Version;
 use mqtt_proto::wire::{Disconnect, Packet, ReasonCode};
 use serde_json::json;
 
+use crate::support::deadline::{SOON, wait_for};
 use crate::support::device::Device;
 use crate::support::hub::HubProcess;
 use crate::support::packets::{connect, publish, telemetry_topic, will};
+use crate::support::unfinished::UnfinishedRequest;
 
 const SENT: u16 = 600;
 
@@ -64,6 +66,18 @@ async fn sigterm_ends_calls_and_streams_in_progress() {
     let answer = calling.await.expect("an answer");
     assert_eq!(answer.status, 404, "the device's connection ended: {answer:?}");
     assert_eq!(hub.wait().code(), Some(0), "{}", hub.log());
+}
+
+#[tokio::test]
+async fn a_second_sigterm_does_not_wait_for_what_is_under_way() {
+    let mut hub = HubProcess::start();
+    hub.service().register("dev-1").await;
+    let request = UnfinishedRequest::begin(&hub, "dev-1").await;
+    hub.terminate();
+    wait_for("the stop", SOON, || (hub.logged(&["stopping", "SIGTERM"]) == 1).then_some(()));
+    hub.terminate();
+    assert_eq!(hub.wait().code(), Some(130), "{}", hub.log());
+    assert_eq!(request.finish().await, "");
 }
 
 #[tokio::test]

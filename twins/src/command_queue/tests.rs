@@ -48,7 +48,8 @@ fn the_last_abandonment_dead_letters() {
             queue.lock(LockHolder::Until(after(60)), 1, NOW, || token);
             let settled = queue.settle(token, Settlement::Abandon, NOW, count_max);
             let expect = if count == count_max {
-                Settled::DeadLettered { sequence: 7, reason: DeadLetterReason::DeliveryCountExceeded }
+                let last = Entry { delivery_count: count, ..entry(7, Timestamp::MAX) };
+                Settled::DeadLettered { entry: last, reason: DeadLetterReason::DeliveryCountExceeded }
             } else {
                 Settled::Requeued(Entry { delivery_count: count, ..entry(7, Timestamp::MAX) })
             };

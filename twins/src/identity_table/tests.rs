@@ -100,3 +100,21 @@ fn what_could_not_be_written_is_listed_again() {
     table.list_again(table.take_listed());
     assert_eq!(table.take_listed().len(), 2);
 }
+
+#[test]
+fn what_failed_to_be_written_is_listed_once_whatever_is_noted_meanwhile() {
+    let table = IdentityTable::new();
+    let identities: [Identity; 3] = ["a", "b", "c"].map(|id| id.parse().expect("an id"));
+    let note = |identity| table.note(identity, Note::Activity, Timestamp::from_milliseconds(1));
+    for identity in &identities {
+        put(&table, &identity.to_string(), "1", true, Credentials::None);
+        note(identity);
+    }
+    let unwritten = table.to_write(table.take_listed());
+    note(&identities[1]);
+    table.list_unwritten(&unwritten);
+    note(&identities[2]);
+    let mut listed = table.take_listed();
+    listed.sort_by_key(ToString::to_string);
+    assert_eq!(listed, identities);
+}

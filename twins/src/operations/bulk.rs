@@ -51,12 +51,8 @@ impl Unit<'_> {
         let mut errors = Vec::new();
         for item in items {
             let (device_id, module_id, operation) = (item.id.clone(), item.module_id.clone(), item.import_mode.clone());
-            match self.bulk_item(item) {
-                Ok(()) => {}
-                Err(Stop::Sqlite(failure)) => return Err(Stop::Sqlite(failure)),
-                Err(Stop::Refused(Refused { code, text })) => {
-                    errors.push(BulkError { device_id, module_id, error_code: code.name().to_owned(), error_status: text, operation });
-                }
+            if let Err(Refused { code, text }) = self.attempt(|unit| unit.bulk_item(item))? {
+                errors.push(BulkError { device_id, module_id, error_code: code.name().to_owned(), error_status: text, operation });
             }
         }
         Ok(BulkResult { is_successful: errors.is_empty(), errors, warnings: Vec::new() })

@@ -216,7 +216,10 @@ impl Unit<'_> {
         let settled = queue.settle(lock, settlement, self.now(), self.settings.delivery_count_max);
         match settled.map_err(|lost| Stop::Refused(lost.into()))? {
             Settled::Completed(entry) => self.finish_command(id, entry.sequence, entry.ack, FeedbackStatus::Success)?,
-            Settled::DeadLettered { sequence, reason } => self.dead_letter(id, sequence, reason)?,
+            Settled::DeadLettered { entry, reason } => {
+                self.write_delivery_count(id, &entry)?;
+                self.dead_letter(id, entry.sequence, reason)?;
+            }
             Settled::Requeued(entry) => self.requeue_command(id, &entry)?,
         }
         Ok(())

@@ -60,7 +60,8 @@ impl Twins {
     }
 
     /// Deletes dead letters; says how many there were. Many go in several transactions, and other
-    /// writers get between them; what dies meanwhile stays.
+    /// writers get between them: of what dies meanwhile, commands sent meanwhile stay, those sent
+    /// before may go as well.
     ///
     /// # Errors
     /// [`CommandReadError`]; some may have gone already when the store failed.

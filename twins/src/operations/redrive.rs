@@ -12,14 +12,18 @@ use crate::store::command_rows::CommandRow;
 use crate::store::pieces::{CommandTable, Span};
 use crate::store::{Stop, Unit, refuse};
 
+#[cfg(test)]
+mod tests;
+
 impl Twins {
     /// Puts dead letters back at the end of their queue, in order, as commands that were never
     /// handed out: with new sequence numbers, delivery count 0 and a new expiry, `expiry` or the
     /// configured time from now. Message ids, properties and the feedback asked for are as before.
-    /// What the queue has no room for stays, and so does all beyond a thousand; what dies meanwhile
-    /// is not looked at. The caller tells who waits for a command.
+    /// What the queue has no room for stays, and so does all beyond a thousand. The caller tells who
+    /// waits for a command.
     ///
-    /// Many go in several transactions, and other writers get between them.
+    /// Many go in several transactions, and other writers get between them: of what dies meanwhile,
+    /// commands sent meanwhile stay, those sent before may be redriven as well.
     ///
     /// # Errors
     /// [`RedriveError`]. Nothing was changed, unless the store failed or the identity was deleted
@@ -73,26 +77,28 @@ impl Unit<'_> {
             return refuse(RedriveError::UnknownDeadLetter { sequence });
         }
         let room = self.settings.queue_depth.saturating_sub(self.command_count(id)?).min(most);
-        let chosen = piece.sequences.into_iter().take(room).map(|sequence| self.redrive_one(id, sequence, expiry));
-        let items = chosen.collect::<Result<Vec<_>, Stop<RedriveError>>>()?;
+        // All are read before the first is moved: one that makes no sense stays, and so do those beside it.
+        let chosen = piece.sequences.into_iter().take(room).map(|sequence| self.revived(id, sequence, expiry));
+        let chosen = chosen.collect::<Result<Vec<_>, Stop<RedriveError>>>()?;
+        let items = chosen.into_iter().map(|dead| self.redrive_one(id, dead)).collect::<Result<Vec<_>, _>>()?;
         let after = items.last().map_or(span.after, |item| item.dead_letter_sequence_number);
         let remaining = self.dead_letter_count(id, Span { after, ..span })?;
         Ok(Moved { rest: piece.rest.filter(|_| items.len() < room), remaining, items })
     }
 
-    fn redrive_one(&mut self, id: i64, sequence: u64, expiry: Timestamp) -> Result<RedrivenItem, Stop<RedriveError>> {
-        let dead: CommandRow = self.take_dead_letter::<RedriveError>(id, sequence)?;
+    /// A dead letter as the command that it is to be, under its old number.
+    fn revived(&self, id: i64, sequence: u64, expiry: Timestamp) -> Result<CommandRow, Stop<RedriveError>> {
+        let dead: CommandRow = self.dead_letter_row::<RedriveError>(id, sequence)?;
         let mut properties = dead.message_properties()?;
         properties.system.expiry = Some(expiry);
-        let row = CommandRow {
-            sequence: self.next_sequence(id)?,
-            delivery_count: 0,
-            enqueued: self.now(),
-            expiry,
-            properties: property_bag::format(&properties),
-            ..dead
-        };
+        Ok(CommandRow { delivery_count: 0, enqueued: self.now(), expiry, properties: property_bag::format(&properties), ..dead })
+    }
+
+    fn redrive_one(&mut self, id: i64, revived: CommandRow) -> Result<RedrivenItem, rusqlite::Error> {
+        let dead_letter_sequence_number = revived.sequence;
+        self.delete_dead_letters(id, Span::one(dead_letter_sequence_number))?;
+        let row = CommandRow { sequence: self.next_sequence(id)?, ..revived };
         self.insert_command(id, &row)?;
-        Ok(RedrivenItem { message_id: row.message_id, dead_letter_sequence_number: sequence, sequence_number: row.sequence })
+        Ok(RedrivenItem { message_id: row.message_id, dead_letter_sequence_number, sequence_number: row.sequence })
     }
 }

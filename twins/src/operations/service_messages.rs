@@ -122,7 +122,7 @@ impl Unit<'_> {
         let settled = entries.settle(lock, settlement, self.now(), self.settings.feedback.delivery_count_max);
         match settled.map_err(|lost| Stop::Refused(lost.into()))? {
             Settled::Completed(entry) => self.delete_message(queue, entry.sequence)?,
-            Settled::DeadLettered { sequence, reason } => self.drop_message(queue, sequence, dropped(reason))?,
+            Settled::DeadLettered { entry, reason } => self.drop_message(queue, entry.sequence, dropped(reason))?,
             Settled::Requeued(entry) => self.requeue_message(queue, &entry)?,
         }
         Ok(())

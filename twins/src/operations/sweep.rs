@@ -73,7 +73,7 @@ impl Unit<'_> {
             self.expire_messages(queue)?;
         }
         let available = back.into_iter().filter_map(|id| self.identity_with_commands(id).transpose());
-        let available = available.collect::<Result<_, Stop<StoreError>>>()?;
+        let available = available.collect::<Result<_, rusqlite::Error>>()?;
         Ok(Swept { expired, available, next: self.agenda.next(self.locks.next_end()) })
     }
 

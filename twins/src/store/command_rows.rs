@@ -186,11 +186,17 @@ impl Unit<'_> {
         Ok(CommandRow::read(row)?)
     }
 
-    /// Writes how often a command was abandoned; it is to be had again.
-    pub(crate) fn requeue_command(&mut self, id: i64, entry: &Entry) -> Result<(), rusqlite::Error> {
+    /// Writes how often a command was abandoned.
+    pub(crate) fn write_delivery_count(&self, id: i64, entry: &Entry) -> Result<(), rusqlite::Error> {
         let mut statement =
             self.connection.prepare_cached("UPDATE commands SET delivery_count = ?3 WHERE identity = ?1 AND sequence = ?2")?;
         statement.execute(params![id, from_unsigned(entry.sequence), entry.delivery_count])?;
+        Ok(())
+    }
+
+    /// The same of a command that is to be had again.
+    pub(crate) fn requeue_command(&mut self, id: i64, entry: &Entry) -> Result<(), rusqlite::Error> {
+        self.write_delivery_count(id, entry)?;
         self.locks.set(id, entry);
         self.agenda.note_command(entry.expiry);
         Ok(())

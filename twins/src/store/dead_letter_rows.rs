@@ -74,9 +74,9 @@ impl Unit<'_> {
         statement.query_row(params![id, from_unsigned(span.after), from_unsigned(span.last)], |row| row.get(0)).map(to_unsigned)
     }
 
-    /// Takes a dead letter out.
-    pub(crate) fn take_dead_letter<E>(&self, id: i64, sequence: u64) -> Result<CommandRow, Stop<E>> {
-        let sql = concat!("DELETE FROM dead_letters WHERE identity = ?1 AND sequence = ?2 RETURNING ", command_columns!());
+    /// One dead letter in full.
+    pub(crate) fn dead_letter_row<E>(&self, id: i64, sequence: u64) -> Result<CommandRow, Stop<E>> {
+        let sql = concat!("SELECT ", command_columns!(), " FROM dead_letters WHERE identity = ?1 AND sequence = ?2");
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![id, from_unsigned(sequence)])?;
         let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;

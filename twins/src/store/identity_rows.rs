@@ -154,13 +154,15 @@ impl Unit<'_> {
         statement.query_row([identity.device.as_str(), module_column(identity)], |row| row.get(0)).optional()
     }
 
-    /// The identity with row id `id`, if it has commands.
-    pub(crate) fn identity_with_commands<E: From<StoreError>>(&self, id: i64) -> Result<Option<Identity>, Stop<E>> {
+    /// The identity with row id `id`, if it has commands and anybody can be waiting for them: under a
+    /// name that makes no sense nobody is.
+    pub(crate) fn identity_with_commands(&self, id: i64) -> Result<Option<Identity>, rusqlite::Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT device, module FROM identities WHERE id = ?1 AND EXISTS (SELECT 1 FROM commands WHERE identity = ?1)",
         )?;
         let names = statement.query_row([id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).optional()?;
-        Ok(names.map(|(device, module)| read_identity(&device, &module)).transpose()?)
+        let unreadable = |error: &StoreError| tracing::warn!(%error, "commands wait under a name that cannot be read");
+        Ok(names.and_then(|(device, module)| read_identity(&device, &module).inspect_err(unreadable).ok()))
     }
 
     /// An identity's row.

@@ -70,7 +70,7 @@ pub(crate) struct Piece {
     pub(crate) sequences: Vec<u64>,
     /// From the beginning of the span to the last of them.
     pub(crate) covers: Span,
-    /// What is left of the span; nothing that is added later is in it.
+    /// What is left of the span; nothing that is sent later is in it.
     pub(crate) rest: Option<Span>,
 }
 

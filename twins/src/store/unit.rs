@@ -32,8 +32,11 @@ pub(crate) struct Unit<'w> {
 /// Why an operation ends early.
 #[derive(Debug)]
 pub(crate) enum Stop<E> {
-    /// It is refused, having written nothing; the transaction goes on.
+    /// It is refused, having written nothing but what was due anyway; the transaction goes on.
     Refused(E),
+    /// It met a row that makes no sense. That is no reason to fail everybody else's operations, unless
+    /// this one had begun to write: half of it must not be committed.
+    Unreadable(StoreError),
     /// SQLite failed; the transaction fails with it.
     Sqlite(SqliteFailure),
 }
@@ -50,10 +53,9 @@ impl<E> From<SqliteFailure> for Stop<E> {
     }
 }
 
-/// A row that makes no sense refuses the operation that met it, not everybody else's.
-impl<E: From<StoreError>> From<StoreError> for Stop<E> {
+impl<E> From<StoreError> for Stop<E> {
     fn from(error: StoreError) -> Self {
-        Self::Refused(error.into())
+        Self::Unreadable(error)
     }
 }
 
@@ -63,6 +65,22 @@ pub(crate) fn refuse<T, E>(error: impl Into<E>) -> Result<T, Stop<E>> {
 }
 
 impl Unit<'_> {
+    /// Does what is to be done as a whole or not at all. What it is refused for is the inner error;
+    /// after the outer one the transaction must fail.
+    pub(crate) fn attempt<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Stop<E>>,
+    ) -> Result<Result<T, E>, SqliteFailure> {
+        let before = self.connection.total_changes();
+        match work(self) {
+            Ok(done) => Ok(Ok(done)),
+            Err(Stop::Refused(error)) => Ok(Err(error)),
+            Err(Stop::Unreadable(error)) if self.connection.total_changes() == before => Ok(Err(error.into())),
+            Err(Stop::Unreadable(error)) => Err(SqliteFailure { code: None, message: error.to_string() }),
+            Err(Stop::Sqlite(failure)) => Err(failure),
+        }
+    }
+
     /// The moment of the operation.
     pub(crate) fn now(&self) -> Timestamp {
         self.now

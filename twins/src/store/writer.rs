@@ -137,7 +137,7 @@ struct Job {
 }
 
 trait Task: Send {
-    /// Does the work; an error is SQLite's.
+    /// Does the work; after an error the transaction must fail.
     fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), SqliteFailure>;
     /// Tells the caller, once the transaction has succeeded or failed.
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -157,11 +157,7 @@ where
 {
     fn run(&mut self, unit: &mut Unit<'_>) -> Result<(), SqliteFailure> {
         let Some(work) = self.work.take() else { return Ok(()) };
-        self.outcome = match work(unit) {
-            Ok(done) => Some(Ok(done)),
-            Err(Stop::Refused(error)) => Some(Err(error)),
-            Err(Stop::Sqlite(failure)) => return Err(failure),
-        };
+        self.outcome = Some(unit.attempt(work)?);
         Ok(())
     }
 

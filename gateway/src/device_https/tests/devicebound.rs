@@ -98,6 +98,19 @@ async fn an_abandoned_command_comes_again_and_a_rejected_one_does_not() {
 }
 
 #[tokio::test]
+async fn only_who_says_so_rejects_and_a_lock_may_stand_in_its_quotes() {
+    let hub = hub_with_device().await;
+    for (query, letters) in [("?reject=false", 0), ("?reject=", 1), ("?Reject=true&api-version=1", 2), ("", 2)] {
+        send(&hub, "d", r#"{"body":"one"}"#).await;
+        let (_, lock) = received(&hub, "d").await;
+        check(&hub, hub.ask_as("d", &format!("DELETE /messages/devicebound/{lock}?reject=perhaps")), 400, "ArgumentInvalid").await;
+        check(&hub, hub.ask_as("d", &format!("DELETE /messages/devicebound/%22{lock}%22{query}")), 204, "").await;
+        let dead = hub.hub.twins.dead_letters(&"d".parse().expect("an identity")).await.expect("dead letters");
+        assert_eq!(dead.len(), letters, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_lasts_as_long_as_asked_for_within_bounds() {
     let hub = hub_with_device().await;
     send(&hub, "d", r#"{"body":"one"}"#).await;

@@ -25,6 +25,7 @@ impl Refused {
 pub(super) fn widen<T, E: Into<Refused>>(outcome: Result<T, Stop<E>>) -> Result<T, Stop<Refused>> {
     outcome.map_err(|stop| match stop {
         Stop::Refused(error) => Stop::Refused(error.into()),
+        Stop::Unreadable(error) => Stop::Unreadable(error),
         Stop::Sqlite(failure) => Stop::Sqlite(failure),
     })
 }

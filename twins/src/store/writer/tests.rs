@@ -60,6 +60,32 @@ async fn another_failure_fails_its_group_alone() {
     assert_eq!(rows(&directory), 1);
 }
 
+fn unreadable() -> StoreError {
+    StoreError::Inconsistent { table: "kept", column: "number", reason: "injected".to_owned() }
+}
+
+/// Writes `sql`, and then meets a row that makes no sense.
+async fn write_and_misread(writer: &Writer, sql: &'static str) -> Result<(), StoreError> {
+    let work = move |unit: &mut Unit<'_>| {
+        unit.connection.query_row(sql, [], |_| Ok(()))?;
+        Err(unreadable().into())
+    };
+    writer.submit(0, work).await
+}
+
+#[tokio::test]
+async fn an_operation_that_cannot_read_on_leaves_nothing_half_done() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let writer = start(&directory);
+    assert_eq!(insert(&writer).await, Ok(1));
+    for sql in ["INSERT INTO kept VALUES (2), (3) RETURNING number", "DELETE FROM kept RETURNING number"] {
+        let failed = write_and_misread(&writer, sql).await;
+        assert_eq!(failed, Err(StoreError::Transaction(SqliteFailure { code: None, message: unreadable().to_string() })));
+        assert_eq!((rows(&directory), writer.health()), (1, Ok(())), "after {sql}");
+    }
+    assert_eq!(write_and_misread(&writer, "SELECT number FROM kept").await, Err(unreadable()), "nobody else's operation fails");
+}
+
 #[tokio::test]
 async fn locks_fall_with_the_transaction_they_were_made_in() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -150,6 +150,7 @@ impl Reference {
             Kind::Complete => self.finish(at, place, None, FeedbackStatus::Success),
             Kind::Reject => self.finish(at, place, Some(DeadLetterReason::Rejected), FeedbackStatus::Rejected),
             Kind::Abandon if self.queues[at].waiting[place].item.delivery_count + 1 >= self.settings.delivery_count_max => {
+                self.queues[at].waiting[place].item.delivery_count += 1;
                 self.finish(at, place, Some(DeadLetterReason::DeliveryCountExceeded), FeedbackStatus::DeliveryCountExceeded);
             }
             Kind::Abandon => {
