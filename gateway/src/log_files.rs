@@ -55,14 +55,15 @@ pub(crate) enum LookError {
         /// Those there are.
         known: String,
     },
-    /// No event hub that is meant has so many partitions.
-    #[error("there is no partition {partition} in {}; it has {known}", log.display())]
+    /// Neither the partition nor one with a higher number has left a trace. The log alone does not tell
+    /// one that is not there from one that never had an event.
+    #[error("nothing in {} is of partition {partition}, only of {known}", log.display())]
     UnknownPartition {
         /// The partition.
         partition: PartitionId,
         /// The log.
         log: PathBuf,
-        /// Those there are.
+        /// Those that have.
         known: String,
     },
     /// A name was given where there are numbers alone.

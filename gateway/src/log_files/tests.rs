@@ -172,8 +172,8 @@ async fn what_a_selection_asks_for_and_is_not_there_is_an_error() {
     for path in [directory.path().to_owned(), directory.path().join("log")] {
         assert_eq!(refused("--hub 77", &path), "there is no event hub 77 in DIR; it has 1");
         assert_eq!(refused("--hub 0", &path), "there is no event hub 0 in DIR; it has 1");
-        assert_eq!(refused("--partition 9", &path), "there is no partition 9 in DIR; it has 1");
-        assert_eq!(refused("--hub 1 --partition 2 --from 7", &path), "there is no partition 2 in DIR; it has 1");
+        assert_eq!(refused("--partition 9", &path), "nothing in DIR is of partition 9, only of 1");
+        assert_eq!(refused("--hub 1 --partition 2 --from 7", &path), "nothing in DIR is of partition 2, only of 1");
     }
     with_database(directory.path()).await;
     let log = directory.path().join("log");
